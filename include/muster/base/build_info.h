@@ -1,0 +1,21 @@
+#pragma once
+// What this program was built from; stored in every result file.
+
+#include <string>
+
+namespace muster {
+
+struct BuildInfo {
+    std::string version;     ///< 0.1.0
+    std::string git_commit;  ///< full hash, "-dirty" appended for a changed tree, "" outside a checkout
+    std::string compiler;    ///< GNU 12.2.0
+    std::string build_type;  ///< Release
+};
+
+const BuildInfo& build_info();
+
+/// Folder that holds `tasks/`, `quickstart/`, …: `../share/muster` beside an installed program, `configs/` of the
+/// source tree for a program in `build/<preset>/`. "" if neither exists.
+std::string data_folder();
+
+}  // namespace muster

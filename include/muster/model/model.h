@@ -1,0 +1,62 @@
+#pragma once
+// One decoder on one tensor-parallel group. Every rank of the group makes the same calls with the same arguments.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "muster/backend/backend.h"
+#include "muster/model/model_config.h"
+#include "muster/tensor/checkpoint.h"
+
+namespace muster {
+
+/// Keys and values of all layers in pages of kKvPageTokens tokens; pages are handed out by the engine.
+struct KvCache {
+    std::int32_t num_pages = 0;
+    std::vector<Tensor> keys, values;  ///< per layer [pages, kKvPageTokens, kv_heads_local · head_dim] compute type
+};
+
+/// The packed rows of one step.
+struct StepBatch {
+    std::vector<std::int32_t> tokens;          ///< [rows]
+    std::vector<AttentionSequence> sequences;  ///< cover the rows in order, without gaps
+    std::vector<std::int64_t> lengths;         ///< per sequence: tokens it will have at most (dynamic rope)
+    std::vector<std::int32_t> output_rows;     ///< rows whose final hidden state is wanted, ascending
+};
+
+/// Log-softmax facts of one output row.
+struct RowScore {
+    double log_sum_exp = 0;
+    std::int32_t argmax = 0;  ///< lowest id on ties
+};
+
+class Model {
+ public:
+    /// Loads this rank's slices. `max_step_rows` bounds the rows of a step. Throws UserError for missing or
+    /// ill-shaped tensors (by name); warns of tensors never asked for. `progress(done, total)` in bytes. Collective over the group.
+    static std::unique_ptr<Model> load(const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
+                                       std::int64_t max_step_rows,
+                                       const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+    virtual ~Model() = default;
+
+    virtual const ModelConfig& config() const = 0;
+    virtual Backend& backend() = 0;
+    /// Bytes of weights that this rank holds in memory of its own.
+    virtual std::uint64_t weight_bytes() const = 0;
+    virtual KvCache make_kv_cache(std::int32_t num_pages) = 0;
+
+    /// Runs one step; returns normed hidden states of the output rows [outputs, hidden] in compute type, valid until the next
+    /// forward. Collective over the group.
+    virtual Tensor forward(const StepBatch& batch, KvCache& kv) = 0;
+    /// Log-sum-exp and argmax of each row of `hidden`, and the logit of each target. Collective over the group.
+    virtual void score(const Tensor& hidden, std::span<const LogitTarget> targets, std::vector<RowScore>& rows,
+                       std::vector<float>& target_logits) = 0;
+    /// Full logits [rows, vocab] f32 in host memory, for sampling. Collective over the group.
+    virtual void logits(const Tensor& hidden, std::vector<float>& out) = 0;
+};
+
+}  // namespace muster

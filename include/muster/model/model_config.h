@@ -1,0 +1,70 @@
+#pragma once
+// What a Hugging Face config.json says of a decoder, checked and with the defaults of its model type
+// filled in. Accepts the spellings of Transformers v4 (rope_scaling, torch_dtype) and v5 (rope_parameters, dtype).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/tensor/dtype.h"
+
+namespace muster {
+
+enum class RopeType { standard, linear, llama3, dynamic, yarn };
+
+struct RopeSpec {
+    RopeType type = RopeType::standard;
+    double theta = 10000.0;
+    double factor = 1.0;
+    double low_freq_factor = 1.0, high_freq_factor = 4.0;       // llama3
+    std::int64_t original_max_positions = 0;                    // llama3, dynamic, yarn
+    double beta_fast = 32.0, beta_slow = 1.0;                   // yarn
+    std::optional<double> attention_factor, mscale, mscale_all_dim;  // yarn
+    bool truncate = true;                                       // yarn: floor/ceil of the correction range
+};
+
+/// All sizes are global (before sharding).
+struct ModelConfig {
+    std::string architecture;  ///< "LlamaForCausalLM"
+    std::int64_t vocab_size = 0, hidden_size = 0, intermediate_size = 0;
+    std::int64_t num_layers = 0, num_heads = 0, num_kv_heads = 0, head_dim = 0;
+    std::int64_t max_positions = 0;
+    double norm_eps = 1e-6;
+    std::int64_t sliding_window = 0;  ///< 0: none; else exactly this many keys, self included
+    bool tie_embeddings = false, attention_bias = false, mlp_bias = false;
+    RopeSpec rope;
+    DType dtype = DType::f32;  ///< compute type
+    std::vector<std::int32_t> eos_ids;  ///< from generation_config.json, else config.json
+    std::optional<std::int32_t> bos_id;
+
+    /// Reads `directory`/config.json and generation_config.json. `dtype_override` is "" or a dtype name.
+    /// Throws UserError listing every problem; an unknown architecture lists the known ones.
+    static ModelConfig load(const std::string& directory, const std::string& dtype_override);
+};
+
+/// The architectures in the table, for messages and help.
+std::vector<std::string> known_architectures();
+
+/// Virtual shards of row-parallel products: the largest power of two ≤ 8 that divides heads and intermediate size.
+int virtual_shards(const ModelConfig& config);
+/// Tensor-parallel degrees that this model allows: powers of two that divide the virtual shards and either divide the
+/// kv heads or are a multiple of them.
+std::vector<int> legal_tp_degrees(const ModelConfig& config);
+/// Throws UserError saying which degrees are legal if `tp` is not.
+void check_tp_degree(const ModelConfig& config, int tp);
+
+/// Bytes per rank, closed form, before anything is loaded.
+struct MemoryPlan {
+    std::uint64_t weights = 0;     ///< this rank's matrices, vectors and (unmapped) tables
+    std::uint64_t kv_cache = 0;    ///< kv_tokens of keys and values
+    std::uint64_t workspace = 0;   ///< activations of one step
+    std::uint64_t total() const { return weights + kv_cache + workspace; }
+};
+MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens, std::int64_t max_step_rows);
+/// Bytes of keys and values for one token on one rank.
+std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);
+/// Floating-point operations for one token at context length `context`, without the output head (× 2 per multiply-add).
+double flops_per_token(const ModelConfig& config, double context);
+
+}  // namespace muster

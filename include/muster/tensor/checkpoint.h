@@ -1,0 +1,66 @@
+#pragma once
+// The safetensors files of a Hugging Face checkpoint directory, memory-mapped and never trusted:
+// header length, JSON, dtypes, shapes, offsets, overlaps and gaps are checked when a file is opened,
+// tensor data is only touched when somebody reads it.
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "muster/tensor/dtype.h"
+#include "muster/tensor/tensor.h"
+
+namespace muster {
+
+/// One tensor as a file stores it: a view into the mapped file, row-major.
+struct StoredTensor {
+    std::string name;
+    std::string dtype_name;  ///< as in the file: "BF16", "I64", …
+    Shape shape;
+    std::span<const std::byte> bytes;
+    std::string file;
+};
+
+/// Opens `path` as one safetensors file. Throws UserError "<path>: …" for anything malformed.
+class SafeTensorsFile {
+ public:
+    explicit SafeTensorsFile(const std::string& path);
+    const std::vector<StoredTensor>& tensors() const { return tensors_; }
+    const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+ private:
+    std::shared_ptr<const void> mapping_;
+    std::vector<StoredTensor> tensors_;
+    std::map<std::string, std::string> metadata_;
+};
+
+/// All tensors of a directory: `model.safetensors`, or the shards of `model.safetensors.index.json`.
+class Checkpoint {
+ public:
+    /// Throws UserError: no such directory; no safetensors (with a word on converting pytorch_model.bin);
+    /// an index that names missing files or tensors; a name in two shards.
+    static Checkpoint open(const std::string& directory);
+
+    /// The tensor, or nullptr.
+    const StoredTensor* find(const std::string& name) const;
+    std::vector<std::string> names() const;
+    const std::string& directory() const { return directory_; }
+    /// The safetensors files, sorted.
+    const std::vector<std::string>& files() const { return files_; }
+    std::uint64_t total_bytes() const;
+
+ private:
+    std::string directory_;
+    std::vector<std::string> files_;
+    std::vector<std::shared_ptr<SafeTensorsFile>> open_files_;
+    std::map<std::string, const StoredTensor*> by_name_;
+};
+
+/// F32, F16 or BF16 for a stored dtype name, or UserError naming tensor, file and the types that are read.
+DType float_dtype_of(const StoredTensor& tensor);
+
+}  // namespace muster

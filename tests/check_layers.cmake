@@ -1,0 +1,1 @@
+message(STATUS "layers: to be written")
