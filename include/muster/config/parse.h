@@ -19,12 +19,13 @@ Value parse_json(std::string_view text, const std::string& place,
                  DuplicateKeys duplicates = DuplicateKeys::last_wins);
 
 /// Parses one YAML document with PyYAML's (YAML 1.1) rules for plain scalars: yes/no/on/off are
-/// booleans, 1_000 and 0x1F integers, 1e3 a string (no dot), ~ null. Anchors and merge keys (<<) work.
-/// A scalar tagged `!function a.b` becomes {"!function": "a.b"}; other unknown tags are errors.
-/// Throws UserError "<place>:<line>:<column>: …"; duplicate keys are errors.
+/// booleans, 1_000 and 0x1F integers, 1e3 a string (no dot), ~ null. Anchors and merge keys (<<)
+/// work. A scalar tagged `!function a.b` becomes {"!function": "a.b"}; other unknown tags are
+/// errors. Throws UserError "<place>:<line>:<column>: …"; duplicate keys are errors.
 Value parse_yaml(std::string_view text, const std::string& place);
 
-/// parse_yaml for .yaml/.yml and files without an extension, parse_json with DuplicateKeys::error for .json.
+/// parse_yaml for .yaml/.yml and files without an extension, parse_json with DuplicateKeys::error
+/// for .json.
 Value parse_config_file(const std::string& path);
 
 /// Compact (indent < 0) or indented JSON, UTF-8 kept as it is, reals in their shortest exact form.

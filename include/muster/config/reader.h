@@ -1,7 +1,7 @@
 #pragma once
 // ConfigReader reads typed keys out of a Value and collects every problem before it complains:
-// unknown keys with a suggestion, wrong kinds, values out of range. Readers of sub-objects share the
-// list. Call finish() on the root once everything has been asked for.
+// unknown keys with a suggestion, wrong kinds, values out of range. Readers of sub-objects share
+// the list. Call finish() on the root once everything has been asked for.
 //
 //     ConfigReader reader(parse_config_file(path), path);
 //     run.limit = reader.integer_or("limit", -1, {.min = 1});
@@ -31,12 +31,14 @@ struct RealRange {
 
 class ConfigReader {
  public:
-    /// `source` names the file (or "command line") in messages. `root` must be an object: anything else is a problem.
+    /// `source` names the file (or "command line") in messages. `root` must be an object: anything
+    /// else is a problem.
     ConfigReader(Value root, std::string source);
 
     bool has(std::string_view key) const;
 
-    // Required keys: a missing or ill-typed one is recorded as a problem and a neutral value returned.
+    // Required keys: a missing or ill-typed one is recorded as a problem and a neutral value
+    // returned.
     std::string string(std::string_view key);
     std::int64_t integer(std::string_view key, IntegerRange range = {});
     double real(std::string_view key, RealRange range = {});
@@ -52,7 +54,8 @@ class ConfigReader {
     std::optional<std::string> optional_string(std::string_view key);
     std::optional<bool> optional_boolean(std::string_view key);
     /// One of `choices`; anything else is a problem that lists them.
-    std::string choice_or(std::string_view key, std::string fallback, const std::vector<std::string>& choices);
+    std::string choice_or(std::string_view key, std::string fallback,
+                          const std::vector<std::string>& choices);
     /// A string or an array of strings.
     std::vector<std::string> strings_or(std::string_view key, std::vector<std::string> fallback);
     /// The value as it stands, null if absent.
@@ -75,17 +78,25 @@ class ConfigReader {
     const std::string& source() const { return source_; }
     const Value& root() const { return root_; }
 
-    /// Throws one UserError that lists every problem of this tree, unknown keys included; returns if none.
+    /// Throws one UserError that lists every problem of this tree, unknown keys included; returns
+    /// if none.
     void finish();
 
  private:
-    struct Shared;
+    struct Shared;  // the problems and scopes of the whole tree
+    struct Scope;   // which keys of one object have been asked for
     ConfigReader(Value root, std::string source, std::string path, std::shared_ptr<Shared> shared);
+
+    const Value* ask(std::string_view key);
+    const Value* ask_required(std::string_view key);
+    void wrong_kind(std::string_view key, std::string_view expected, const Value& got);
+    template <typename Range>
+    bool in_range(std::string_view key, const Value& value, Range range);
 
     Value root_;
     std::string source_, path_;
     std::shared_ptr<Shared> shared_;
-    std::shared_ptr<std::vector<std::string>> asked_;
+    std::shared_ptr<Scope> scope_;
 };
 
 }  // namespace muster

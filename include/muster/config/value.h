@@ -1,7 +1,8 @@
 #pragma once
-// A dynamic value as JSON, YAML and dataset rows give it. Objects keep the order of their keys, since
-// Jinja loops and error messages show it. Deep nesting is refused by the parsers, not here.
+// A dynamic value as JSON, YAML and dataset rows give it. Objects keep the order of their keys,
+// since Jinja loops and error messages show it. Deep nesting is refused by the parsers, not here.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@ namespace muster {
 class Value;
 using Array = std::vector<Value>;
 
-/// Ordered string-keyed members. Look-up is linear below 16 members and indexed above.
+/// Ordered string-keyed members. Look-up is linear below 16 members and hashed above. Any number of
+/// threads may read one object at a time.
 class Object {
  public:
     Object();
@@ -34,12 +36,16 @@ class Object {
     const std::vector<std::pair<std::string, Value>>& members() const { return members_; }
     std::size_t size() const;
     bool empty() const { return size() == 0; }
+    /// Equal members in any order.
     bool operator==(const Object& other) const;
 
  private:
-    struct Index;
+    std::size_t position_of(std::string_view key) const;
+    void insert_slot(std::size_t position);
+    void rebuild_slots();
+
     std::vector<std::pair<std::string, Value>> members_;
-    mutable Index* index_ = nullptr;  // built on first look-up in a large object
+    std::vector<std::uint64_t> slots_;  // hash table of positions in members_; empty when small
 };
 
 class Value {
@@ -81,6 +87,7 @@ class Value {
 
     /// Member `key` of an object, or nullptr (also for other kinds).
     const Value* find(std::string_view key) const;
+    /// Same kind and content: 1 and 1.0 differ, NaN differs from itself.
     bool operator==(const Value& other) const;
 
  private:
