@@ -12,13 +12,12 @@ namespace {
 
 /// Start of the character that ends at byte `end` (> 0); a stray byte is a character of its own.
 std::size_t previous_start(std::string_view text, std::size_t end) {
-    for (std::size_t start = end - 1; end - start <= 4; --start) {
-        std::size_t pos = start;
-        next_code_point(text, pos);
-        if (pos == end) return start;
-        if (start == 0) break;
-    }
-    return end - 1;
+    std::size_t start = end - 1;
+    while (start > 0 && end - start < 4 && (static_cast<unsigned char>(text[start]) & 0xc0) == 0x80)
+        --start;
+    std::size_t pos = start;
+    next_code_point(text, pos);
+    return pos == end ? start : end - 1;
 }
 
 template <typename Predicate>
