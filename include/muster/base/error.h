@@ -15,9 +15,13 @@ class Error : public std::runtime_error {
         : std::runtime_error(message), exit_code_(exit_code) {}
     /// The process exit code that this error stands for.
     int exit_code() const { return exit_code_; }
+    /// True if every rank throws this very error (see mpi/agree.h), so that one of them can report it for all.
+    bool agreed() const { return agreed_; }
+    void mark_agreed() { agreed_ = true; }
 
  private:
     int exit_code_;
+    bool agreed_ = false;
 };
 
 /// The user's input is wrong: arguments, run files, task files, checkpoints, datasets. Exit code 2.
