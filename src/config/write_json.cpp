@@ -54,11 +54,15 @@ void write_real(std::string& out, double value) {
     } else if (std::isinf(value)) {
         out += value < 0 ? "-Infinity" : "Infinity";
     } else {
+        // Plain digits from 1e-4 up to 1e16, an exponent beyond, as Python's repr() does it.
+        double magnitude = std::abs(value);
+        bool plain = magnitude == 0 || (magnitude >= 1e-4 && magnitude < 1e16);
+        auto format = plain ? std::chars_format::fixed : std::chars_format::scientific;
         std::array<char, 64> digits{};
-        auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+        auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value, format).ptr;
         std::string_view text(digits.data(), static_cast<std::size_t>(end - digits.data()));
         out += text;
-        if (text.find_first_of(".e") == text.npos) out += ".0";
+        if (plain && text.find('.') == text.npos) out += ".0";
     }
 }
 

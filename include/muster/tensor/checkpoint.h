@@ -1,7 +1,7 @@
 #pragma once
 // The safetensors files of a Hugging Face checkpoint directory, memory-mapped and never trusted:
-// header length, JSON, dtypes, shapes, offsets, overlaps and gaps are checked when a file is opened,
-// tensor data is only touched when somebody reads it.
+// header length, JSON, dtypes, shapes, offsets, overlaps and gaps are checked when a file is
+// opened, tensor data is only touched when somebody reads it.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,8 @@
 
 namespace muster {
 
-/// One tensor as a file stores it: a view into the mapped file, row-major.
+/// One tensor as a file stores it: a view into the mapped file, row-major, little-endian. The bytes
+/// need not be aligned to the type: copy them out with memcpy.
 struct StoredTensor {
     std::string name;
     std::string dtype_name;  ///< as in the file: "BF16", "I64", …
@@ -38,11 +39,12 @@ class SafeTensorsFile {
     std::map<std::string, std::string> metadata_;
 };
 
-/// All tensors of a directory: `model.safetensors`, or the shards of `model.safetensors.index.json`.
+/// All tensors of a directory: `model.safetensors`, or the shards of
+/// `model.safetensors.index.json`.
 class Checkpoint {
  public:
-    /// Throws UserError: no such directory; no safetensors (with a word on converting pytorch_model.bin);
-    /// an index that names missing files or tensors; a name in two shards.
+    /// Throws UserError: no such directory; no safetensors (with a word on converting
+    /// pytorch_model.bin); an index that names missing files or tensors; a name in two shards.
     static Checkpoint open(const std::string& directory);
 
     /// The tensor, or nullptr.
@@ -60,7 +62,8 @@ class Checkpoint {
     std::map<std::string, const StoredTensor*> by_name_;
 };
 
-/// F32, F16 or BF16 for a stored dtype name, or UserError naming tensor, file and the types that are read.
+/// F32, F16 or BF16 for a stored dtype name, or UserError naming tensor, file and the types that
+/// are read.
 DType float_dtype_of(const StoredTensor& tensor);
 
 }  // namespace muster

@@ -1,7 +1,7 @@
 #pragma once
-// A handle to memory with a type and a shape. Whoever allocated the memory (a backend, a mapped file)
-// stays alive through `owner`; copies of a handle share it. Rows are contiguous; a column view keeps
-// the row stride of its parent.
+// A handle to memory with a type and a shape. Whoever allocated the memory (a backend, a mapped
+// file) stays alive through `owner`; copies of a handle share it. Rows are contiguous; a column
+// view keeps the row stride of its parent.
 
 #include <cstddef>
 #include <cstdint>
