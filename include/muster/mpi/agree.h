@@ -12,7 +12,8 @@ namespace muster {
 
 /// Runs `step` on every rank of `comm`. If it throws anywhere, throws on every rank the error of the lowest
 /// failing rank, with its type and exit code, and "[rank 3 on node12] " in front if comm has several
-/// ranks. `what` names the step for errors that are not ours. Collective.
+/// ranks. `what` names the step for errors that are not ours. Collective. `step` must not communicate over
+/// `comm` or its parts unless it fails on all of their ranks or none before the next call.
 void agree(const Communicator& comm, const std::string& what, const std::function<void()>& step);
 
 }  // namespace muster

@@ -13,8 +13,16 @@
 
 namespace muster {
 
-/// A message sent with start_send that may still be in flight; waits in its destructor.
-class PendingSend;
+class Transport;
+
+/// A message sent with start_send that may still be in flight. Its destructor waits until it has left, except
+/// while an exception unwinds (the receiver may be gone); then the bytes are leaked to the dying process.
+class PendingSend {
+ public:
+    virtual ~PendingSend() = default;
+    /// True once the message has left; never waits.
+    virtual bool done() = 0;
+};
 
 class Communicator {
  public:
@@ -46,15 +54,17 @@ class Communicator {
     std::vector<std::string> gather(const std::string& bytes, int root = 0) const;
     /// Every rank's bytes in rank order, everywhere. Collective.
     std::vector<std::string> all_gather(const std::string& bytes) const;
-    /// Fixed-size blocks: `out` holds size() blocks of in.size() bytes in rank order. Collective. No allocation.
+    /// Fixed-size blocks: `out` holds size() blocks of in.size() bytes in rank order. `in` may be this rank's own
+    /// block of `out`, and must not overlap it otherwise. Collective. No allocation.
     void all_gather(std::span<const std::byte> in, std::span<std::byte> out) const;
-    /// Block j of `in` goes to rank j; block i of `out` comes from rank i; blocks of equal size. Collective.
+    /// Block j of `in` goes to rank j; block i of `out` comes from rank i; blocks of equal size. `in` and `out` must
+    /// not overlap. Collective.
     void all_to_all(std::span<const std::byte> in, std::span<std::byte> out) const;
     std::int64_t max(std::int64_t value) const;
     std::int64_t min(std::int64_t value) const;
     std::int64_t sum(std::int64_t value) const;
 
-    // Ordinary messages. Order between two ranks and one tag is kept.
+    // Ordinary messages, also to oneself. Order between two ranks and one tag is kept. 0 ≤ tag ≤ 32767.
     void send(int to, int tag, const std::string& bytes) const;
     /// Returns at once; the bytes are kept inside until delivered.
     std::unique_ptr<PendingSend> start_send(int to, int tag, std::string bytes) const;
@@ -68,16 +78,8 @@ class Communicator {
     std::optional<Message> try_receive(int from = any_rank, int tag = any_tag) const;
 
  private:
-    struct State;
-    explicit Communicator(std::shared_ptr<State> state);
-    std::shared_ptr<State> state_;
-};
-
-class PendingSend {
- public:
-    virtual ~PendingSend() = default;
-    /// True once the message has left; never waits.
-    virtual bool done() = 0;
+    explicit Communicator(std::unique_ptr<Transport> transport);
+    std::unique_ptr<Transport> transport_;
 };
 
 }  // namespace muster

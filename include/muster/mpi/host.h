@@ -3,14 +3,18 @@
 
 #include <string>
 
+#include "muster/mpi/communicator.h"
+
 namespace muster {
 
 /// This node's name as MPI_Get_processor_name or gethostname gives it.
 std::string host_name();
 /// Cores in this process's affinity mask.
 int affinity_cores();
-/// Threads for one rank: the node's usable cores shared evenly among its `local_size` ranks, at least 1 and
-/// never more than the affinity mask allows. If the launcher bound ranks to disjoint masks, the mask itself.
+/// Threads for one of `local_size` ranks that may all use the same cores: an even share, at least 1.
 int default_threads(int local_size);
+/// Threads for this rank of `node` (from split_by_node): every core is shared evenly among the ranks whose affinity
+/// mask has it, so ranks that the launcher bound to cores of their own use all of them. At least 1. Collective.
+int default_threads(const Communicator& node);
 
 }  // namespace muster
