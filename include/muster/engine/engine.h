@@ -1,7 +1,7 @@
 #pragma once
-// Requests in, completions out. All ranks of a tensor-parallel group run the same engine on the same requests and take
-// the same decisions without talking about them. Results never depend on which requests share a call,
-// on the step size or on the KV budget.
+// Requests in, completions out. All ranks of a tensor-parallel group run the same engine on the
+// same requests and take the same decisions without talking about them. Results never depend on
+// which requests share a call, on the step size or on the KV budget.
 
 #include <cstdint>
 #include <functional>
@@ -16,30 +16,35 @@ namespace muster {
 
 struct EngineOptions {
     std::int64_t max_step_rows = 512;  ///< packed tokens of one step
-    std::int64_t kv_tokens = 0;        ///< KV budget in tokens; at least one longest request
-    bool merge_equal_inputs = true;    ///< compute one input once for all requests that differ in the last token only
+    std::int64_t kv_tokens =
+        0;  ///< KV budget in tokens, rounded up to whole pages; at least one longest request
+    bool merge_equal_inputs =
+        true;  ///< compute one input once for all score requests that differ in the last token only
 };
 
 struct EngineCounters {
-    std::uint64_t tokens_asked = 0;     ///< input tokens of all requests as if each ran alone
-    std::uint64_t tokens_computed = 0;  ///< rows that went through the decoder
-    std::uint64_t tokens_generated = 0;
-    std::uint64_t rows_scored = 0;      ///< rows that went through the output head
+    std::uint64_t tokens_asked =
+        0;  ///< input tokens of all requests as if each ran alone; prompts of generations
+    std::uint64_t tokens_computed = 0;   ///< rows that went through the decoder
+    std::uint64_t tokens_generated = 0;  ///< drawn, stop ids included
+    std::uint64_t rows_scored = 0;       ///< rows that went through the output head
     std::uint64_t steps = 0;
-    double seconds = 0;
+    double seconds = 0;  ///< inside run(), step callbacks not included
 };
 
 class Engine {
  public:
-    /// `model` and `tokenizer` must outlive the engine. Throws UserError if kv_tokens cannot hold one page per sequence
-    /// of the longest request.
+    /// Allocates the KV cache. `model` and `tokenizer` must outlive the engine. Throws UserError
+    /// for options below 1.
     Engine(Model& model, const Tokenizer& tokenizer, const EngineOptions& options);
     ~Engine();
 
     /// Called between steps with the counters so far; may do other work, must not take long.
     using StepCallback = std::function<void(const EngineCounters&)>;
 
-    /// Completions in the order of `requests`. Collective over the tensor-parallel group.
+    /// Completions in the order of `requests`. Throws UserError if kv_tokens cannot hold the
+    /// longest of them, InternalError for requests that make no sense. Collective over the
+    /// tensor-parallel group.
     std::vector<Completion> run(const std::vector<Request>& requests, const StepCallback& on_step);
 
     const EngineCounters& counters() const;

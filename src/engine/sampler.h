@@ -1,0 +1,50 @@
+#pragma once
+// From a row of logits to one token. Processors and their order are Hugging Face's
+// (transformers 5.23 generation/utils.py _get_logits_processor and generation/logits_process.py):
+// repetition penalty, temperature, top-k, top-p, min-p. Ties, where Hugging Face leaves the order
+// to its sort, are ours: higher score first, then lower id. No libm call decides anything, so that
+// all ranks and machines draw the same token.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "muster/engine/request.h"
+
+namespace muster {
+
+/// Which random number a draw takes.
+struct DrawKey {
+    std::uint64_t seed = 0, sample_key = 0;
+    std::uint32_t repeat = 0;
+    std::uint32_t position = 0;  ///< index of the drawn token in the output
+};
+
+/// A token that the filters left, with exp(score − largest score).
+struct Candidate {
+    std::int32_t token = 0;
+    double weight = 0;
+};
+
+/// Divides (positive) or multiplies (negative) the logits [vocab] of `tokens`, each once; `tokens`
+/// are distinct, ids outside the vocabulary are passed over.
+void penalize_repetition(std::span<float> logits, std::span<const std::int32_t> tokens,
+                         double penalty);
+
+/// Index of the largest logit, the lowest on ties; NaN counts as −infinity.
+std::int32_t argmax(std::span<const float> logits);
+
+/// What temperature, top-k, top-p and min-p leave of `logits` [vocab], by ascending id; never
+/// empty. top-k keeps all ties of its last place; top-p keeps the smallest set of best tokens whose
+/// probability reaches p.
+std::vector<Candidate> filter_candidates(std::span<const float> logits,
+                                         const SamplingOptions& options);
+
+/// Inverse of the cumulative distribution over `candidates` in their order, at a Philox draw.
+std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key);
+
+/// exp(x) for x ≤ 0 by additions and multiplications in fixed order: the same bits on every
+/// machine, within 2 ulp.
+double portable_exp(double x);
+
+}  // namespace muster
