@@ -1,0 +1,42 @@
+#pragma once
+// Set-up steps that `run` and `plan` share.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/eval/request_builder.h"
+#include "muster/eval/run_config.h"
+#include "muster/model/model_config.h"
+#include "muster/text/tokenizer.h"
+
+namespace muster {
+
+/// The parts of a checkpoint directory that are read before the weights.
+struct ModelFiles {
+    ModelConfig config;
+    Tokenizer tokenizer;
+    std::int64_t max_length = 0;         ///< tokens of context for this run
+    std::vector<std::int32_t> stop_ids;  ///< what ends a generation
+    RequestBuilder builder() const { return {tokenizer, max_length, add_bos}; }
+    std::optional<bool> add_bos;
+};
+
+/// Reads config.json, generation_config.json and the tokenizer, and checks them against each other
+/// and against the run's tensor-parallel degree and max_length. Throws UserError.
+ModelFiles load_model_files(const RunConfig& run);
+
+/// KV tokens per rank: what the run file says, else up to 65,536 within 40 % of this rank's share
+/// of free memory. Throws UserError with the bytes if the longest request does not fit.
+std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
+                              std::int64_t longest_request, std::uint64_t free_bytes_per_rank);
+
+/// Memory that a new allocation may take on this node (MemAvailable, and the control group's
+/// limit).
+std::uint64_t available_memory();
+/// The largest resident set that this process has had, in bytes.
+std::uint64_t peak_resident_bytes();
+
+}  // namespace muster

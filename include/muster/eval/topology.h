@@ -1,0 +1,43 @@
+#pragma once
+// Who runs where: the table that every run prints and stores.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "muster/mpi/communicator.h"
+#include "muster/mpi/process_grid.h"
+
+namespace muster {
+
+/// One line of the table.
+struct RankInfo {
+    RankPlace place;
+    std::string host, device;
+    int threads = 1;
+};
+
+/// This job's layout with the communicators that follow from it. Made once, collectively.
+struct Topology {
+    ProcessGrid grid;
+    std::vector<RankInfo> ranks;  ///< by world rank, the same on all ranks
+    Communicator group;           ///< this rank's tensor-parallel group, ordered by tp rank
+    std::optional<Communicator>
+        leaders;         ///< tp rank 0 of every group, ordered by replica; elsewhere empty
+    int threads = 1;     ///< of this rank
+    int local_size = 1;  ///< ranks on this node
+};
+
+/// Splits `world` into replicas of `tensor_parallel` ranks. `threads` 0 shares the node's cores
+/// among its ranks. Throws the same UserError on all ranks if the sizes do not fit. Collective over
+/// `world`.
+Topology make_topology(const Communicator& world, int tensor_parallel, bool across_nodes,
+                       int threads, const std::string& device);
+
+/// Node index of every world rank, in order of each node's lowest rank. Collective over `world`.
+std::vector<int> node_of_rank(const Communicator& world);
+
+/// The table as text, one line per rank with a header.
+std::string format_topology(const std::vector<RankInfo>& ranks);
+
+}  // namespace muster

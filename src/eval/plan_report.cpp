@@ -1,0 +1,126 @@
+#include "muster/eval/plan_report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iomanip>
+#include <sstream>
+
+#include "muster/base/text.h"
+#include "muster/eval/setup.h"
+#include "muster/eval/topology.h"
+#include "muster/eval/work_plan.h"
+#include "muster/mpi/host.h"
+#include "muster/results/result_file.h"
+#include "muster/tensor/checkpoint.h"
+
+namespace muster {
+
+namespace {
+
+std::string tera(double operations) {
+    char buffer[32];
+    std::snprintf(buffer, sizeof buffer, operations < 1e14 ? "%.3f" : "%.0f", operations / 1e12);
+    return buffer;
+}
+
+/// Operations of a task: the decoder at each request's mean context, and the output head on scored
+/// or sampled rows.
+double task_operations(const WorkPlan& plan, const PlannedTask& task, const ModelConfig& config) {
+    const double head =
+        2.0 * static_cast<double>(config.hidden_size) * static_cast<double>(config.vocab_size);
+    double operations = head * static_cast<double>(task.scored_tokens + task.max_generated_tokens);
+    for (std::size_t id = task.first_request; id < task.first_request + task.num_requests; ++id) {
+        const double tokens = plan.costs[id];
+        operations += tokens * flops_per_token(config, tokens / 2);
+    }
+    return operations;
+}
+
+void print_ranks(std::ostream& out, const RunConfig& run, const std::vector<int>& nodes,
+                 const std::vector<std::string>& hosts) {
+    const ProcessGrid grid(nodes, run.tensor_parallel, run.tp_across_nodes);
+    std::vector<RankInfo> ranks;
+    for (int rank = 0; rank < grid.world_size(); ++rank) {
+        const auto local =
+            static_cast<int>(std::count(nodes.begin(), nodes.end(), grid.place(rank).node));
+        const int threads =
+            run.threads > 0 ? std::min(run.threads, affinity_cores()) : default_threads(local);
+        ranks.push_back({grid.place(rank), hosts[static_cast<std::size_t>(rank)], "cpu", threads});
+    }
+    out << "Layout: " << grid.num_replicas() << " replica(s) × " << run.tensor_parallel
+        << " tensor-parallel rank(s) on " << grid.num_nodes() << " node(s)\n"
+        << format_topology(ranks) << "\n\n";
+}
+
+void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& files) {
+    const ModelConfig& c = files.config;
+    out << "Model: " << run.model_path << "\n  " << c.architecture << ", " << c.num_layers
+        << " layers, hidden " << c.hidden_size << ", heads " << c.num_heads << "/" << c.num_kv_heads
+        << " of " << c.head_dim << ", ffn " << c.intermediate_size << ", vocabulary "
+        << c.vocab_size << ", computed in " << name_of(c.dtype) << "\n  context "
+        << files.max_length << " tokens";
+    if (c.sliding_window > 0) out << ", sliding window " << c.sliding_window;
+    out << "; checkpoint " << format_bytes(Checkpoint::open(run.model_path).total_bytes())
+        << "; tensor-parallel degrees";
+    for (int degree : legal_tp_degrees(c)) out << " " << degree;
+    out << "\n  " << files.tokenizer.description() << "\n\n";
+}
+
+void print_tasks(std::ostream& out, const WorkPlan& plan, const ModelConfig& config) {
+    std::size_t width = 5;
+    for (const PlannedTask& task : plan.tasks) width = std::max(width, task.spec.name.size());
+    const auto line = [&](const std::string& name, const std::vector<std::string>& cells) {
+        out << "  " << name << std::string(width - std::min(width, name.size()), ' ');
+        for (const std::string& cell : cells) out << std::setw(15) << cell;
+        out << "\n";
+    };
+    out << "Tasks\n";
+    line("task",
+         {"documents", "requests", "input tokens", "scored", "generated ≤", "truncated", "TFLOP"});
+    std::size_t documents = 0, requests = 0, truncated = 0;
+    std::uint64_t input = 0, scored = 0, generated = 0;
+    double operations = 0;
+    for (const PlannedTask& task : plan.tasks) {
+        const double own = task_operations(plan, task, config);
+        line(task.spec.name, {format_count(task.samples.size()), format_count(task.num_requests),
+                              format_count(task.input_tokens), format_count(task.scored_tokens),
+                              format_count(task.max_generated_tokens),
+                              format_count(task.num_truncated), tera(own)});
+        documents += task.samples.size(), requests += task.num_requests,
+            truncated += task.num_truncated;
+        input += task.input_tokens, scored += task.scored_tokens,
+            generated += task.max_generated_tokens, operations += own;
+    }
+    line("total", {format_count(documents), format_count(requests), format_count(input),
+                   format_count(scored), format_count(generated), format_count(truncated),
+                   tera(operations)});
+}
+
+}  // namespace
+
+std::string format_plan(const RunConfig& run, const std::vector<int>& nodes,
+                        const std::vector<std::string>& hosts) {
+    std::ostringstream out;
+    print_ranks(out, run, nodes, hosts);
+    const ModelFiles files = load_model_files(run);
+    print_model(out, run, files);
+    ResultWriter::check_writable(run.output, run.overwrite);
+    const WorkPlan plan =
+        make_work_plan(select_tasks(run), run, files.builder(), files.stop_ids, default_threads(1));
+
+    const auto per_node =
+        static_cast<std::uint64_t>(std::count(nodes.begin(), nodes.end(), nodes.front()));
+    const std::int64_t kv_tokens =
+        choose_kv_tokens(run, files.config, plan.longest_request, available_memory() / per_node);
+    const MemoryPlan memory =
+        plan_memory(files.config, run.tensor_parallel, kv_tokens, run.step_tokens);
+    out << "Memory per rank: weights " << format_bytes(memory.weights) << ", keys and values "
+        << format_bytes(memory.kv_cache) << " ("
+        << format_count(static_cast<std::uint64_t>(kv_tokens)) << " tokens), workspace "
+        << format_bytes(memory.workspace) << ", together " << format_bytes(memory.total())
+        << "; longest request " << plan.longest_request << " tokens\n\n";
+    print_tasks(out, plan, files.config);
+    return out.str();
+}
+
+}  // namespace muster

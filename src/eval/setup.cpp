@@ -1,0 +1,99 @@
+#include "muster/eval/setup.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <limits>
+
+#include "muster/backend/backend.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
+namespace muster {
+
+namespace {
+
+std::int64_t round_to_pages(std::int64_t tokens) {
+    return (tokens + kKvPageTokens - 1) / kKvPageTokens * kKvPageTokens;
+}
+
+/// A control group's limit minus its use, or the largest number if there is none.
+std::uint64_t control_group_room() {
+    std::ifstream max_file("/sys/fs/cgroup/memory.max"),
+        current_file("/sys/fs/cgroup/memory.current");
+    std::uint64_t max = 0, current = 0;
+    if (!(max_file >> max) || !(current_file >> current))
+        return std::numeric_limits<std::uint64_t>::max();
+    return max > current ? max - current : 0;
+}
+
+}  // namespace
+
+ModelFiles load_model_files(const RunConfig& run) {
+    ModelConfig config = ModelConfig::load(run.model_path, run.dtype == "auto" ? "" : run.dtype);
+    check_tp_degree(config, run.tensor_parallel);
+    ModelFiles files{config, Tokenizer::load(run.model_path), config.max_positions, config.eos_ids,
+                     run.add_bos};
+    if (files.tokenizer.vocab_size() > config.vocab_size)
+        throw UserError(cat(run.model_path, "/tokenizer.json: token ids up to ",
+                            files.tokenizer.vocab_size() - 1, " but config.json has vocab_size ",
+                            config.vocab_size, "; expected a tokenizer of this checkpoint"));
+    // As lm-eval's Hugging Face model: the config's positions, then the tokenizer's length, then
+    // 2048.
+    if (files.max_length <= 0) files.max_length = files.tokenizer.model_max_length().value_or(2048);
+    if (run.max_length) {
+        if (config.max_positions > 0 && *run.max_length > config.max_positions)
+            throw UserError(cat("model.max_length is ", *run.max_length, " but ", run.model_path,
+                                "/config.json has max_position_embeddings ", config.max_positions,
+                                "; expected at most that"));
+        files.max_length = *run.max_length;
+    }
+    if (const auto eos = files.tokenizer.eos_id())
+        if (std::find(files.stop_ids.begin(), files.stop_ids.end(), *eos) == files.stop_ids.end())
+            files.stop_ids.push_back(*eos);
+    return files;
+}
+
+std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
+                              std::int64_t longest_request, std::uint64_t free_bytes_per_rank) {
+    const std::int64_t needed = round_to_pages(std::max<std::int64_t>(longest_request, 1));
+    const std::uint64_t per_token = kv_bytes_per_token(config, run.tensor_parallel);
+    if (run.kv_tokens > 0) {
+        if (run.kv_tokens < needed)
+            throw UserError(
+                cat("engine.kv_tokens is ", run.kv_tokens, " but the longest request needs ",
+                    needed, "; expected at least that: raise --kv-tokens or lower --max-length"));
+        return round_to_pages(run.kv_tokens);
+    }
+    const auto affordable = static_cast<std::int64_t>(free_bytes_per_rank * 2 / 5 / per_token);
+    if (affordable < needed)
+        throw UserError(cat(
+            "the longest request needs ",
+            format_bytes(static_cast<std::uint64_t>(needed) * per_token),
+            " of keys and values per rank, but only ", format_bytes(free_bytes_per_rank * 2 / 5),
+            " are to be had; use fewer ranks per node, a larger --tp, or a smaller --max-length"));
+    constexpr std::int64_t kEnough = 65536;
+    return std::max(needed, std::min(kEnough, affordable / kKvPageTokens * kKvPageTokens));
+}
+
+std::uint64_t available_memory() {
+    std::ifstream file("/proc/meminfo");
+    std::string key, unit;
+    std::uint64_t kib = 0;
+    while (file >> key >> kib) {
+        std::getline(file, unit);
+        if (key == "MemAvailable:") return std::min(kib * 1024, control_group_room());
+    }
+    throw SystemError(
+        "/proc/meminfo: no MemAvailable line; expected a Linux kernel of 3.14 or later");
+}
+
+std::uint64_t peak_resident_bytes() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace muster
