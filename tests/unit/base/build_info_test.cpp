@@ -1,0 +1,30 @@
+#include "muster/base/build_info.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+using namespace muster;
+
+TEST_CASE("build_info names version, compiler and, in a checkout, the commit") {
+    const BuildInfo& info = build_info();
+    CHECK(info.version.find('.') != std::string::npos);
+    CHECK(info.compiler.find(' ') != std::string::npos);
+    CHECK_FALSE(info.build_type.empty());
+    if (std::filesystem::exists(MUSTER_SOURCE_DIR "/.git"))
+        CHECK(info.git_commit.size() >= 40);
+    else
+        CHECK(info.git_commit.empty());
+}
+
+TEST_CASE("data_folder takes MUSTER_DATA, else finds configs/ of the source tree") {
+    setenv("MUSTER_DATA", "/some/where", 1);
+    CHECK(data_folder() == "/some/where");
+    unsetenv("MUSTER_DATA");
+    std::string folder = data_folder();
+    if (folder.empty())
+        CHECK_FALSE(std::filesystem::exists(MUSTER_SOURCE_DIR "/configs/tasks"));
+    else
+        CHECK(std::filesystem::is_directory(folder + "/tasks"));
+}
