@@ -1,0 +1,70 @@
+#include "muster/eval/run_config.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "muster/base/error.h"
+#include "muster/config/parse.h"
+
+namespace muster {
+namespace {
+
+std::string problems_of(const std::string& json) {
+    try {
+        read_run_config(parse_json(json, "test"), "a.json");
+    } catch (const UserError& e) {
+        return e.what();
+    }
+    return "";
+}
+
+TEST_CASE("defaults and overrides") {
+    const RunConfig run = read_run_config(
+        parse_json(R"({"model": {"path": "m"}, "tasks": ["a", {"name": "b", "num_fewshot": 2}],
+                       "generation": {"temperature": 0.7}})",
+                   "test"),
+        "a.json");
+    CHECK(run.model_path == "m");
+    CHECK(run.tensor_parallel == 1);
+    CHECK(run.limit == -1);
+    CHECK(run.seed == 1234);
+    REQUIRE(run.tasks.size() == 2);
+    CHECK(run.tasks[1].pattern == "b");
+    CHECK(run.tasks[1].overrides.find("num_fewshot")->as_integer() == 2);
+    CHECK_FALSE(run.tasks[1].overrides.contains("name"));
+    GenerationSpec generation;
+    run.generation.apply(generation);
+    CHECK(generation.temperature == 0.7);
+    CHECK(generation.do_sample);  // a temperature above 0 asks for sampling
+    CHECK(generation.max_gen_toks == 256);
+}
+
+TEST_CASE("the resolved configuration reads back as itself") {
+    const RunConfig run = read_run_config(
+        parse_json(R"({"model": {"path": "m", "max_length": 99}, "tasks": [{"name": "b", "repeats": 3}], "limit": 5,
+                       "parallel": {"tensor": 2}, "generation": {"until": ["x"]}, "output": "o.h5"})",
+                   "test"),
+        "a.json");
+    const RunConfig again = read_run_config(parse_json(to_json(run.resolved), "resolved"), "resolved");
+    CHECK(to_json(again.resolved) == to_json(run.resolved));
+    CHECK(again.limit == 5);
+    CHECK(again.tensor_parallel == 2);
+    CHECK(again.tasks[0].overrides.find("repeats")->as_integer() == 3);
+}
+
+TEST_CASE("all problems come at once, with suggestions") {
+    const std::string message =
+        problems_of(R"({"model": {"path": "m", "dtpye": "auto"}, "tasks": [], "limit": 0, "sed": 1, "parallel": {"device": "tpu"}})");
+    for (const char* part : {"a.json", "/model/dtpye", "\"dtype\"", "/tasks", "/limit", "/sed", "\"seed\"", "/parallel/device", "tpu"})
+        CHECK_MESSAGE(message.find(part) != std::string::npos, part, " in ", message);
+}
+
+TEST_CASE("merging lays one object over another") {
+    Value base = parse_json(R"({"a": {"b": 1, "c": 2}, "d": [1]})", "t");
+    merge_into(base.as_object(), parse_json(R"({"a": {"c": 3}, "d": [2, 3], "e": null})", "t").as_object());
+    CHECK(to_json(base) == R"({"a":{"b":1,"c":3},"d":[2,3],"e":null})");
+}
+
+}  // namespace
+}  // namespace muster
