@@ -1,0 +1,242 @@
+// Scheduling, paging, merging, sampling and stopping against a plain loop over a fake model whose
+// logits depend on every token that its KV pages hold.
+
+#include "muster/engine/engine.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "byte_tokenizer.h"
+#include "expected.h"
+#include "fake_model.h"
+#include "muster/base/error.h"
+
+using namespace muster;
+using namespace muster::test;
+
+namespace {
+
+/// A fixed sequence of numbers below `end`.
+class Numbers {
+ public:
+    std::int32_t below(std::int32_t end) {
+        state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+        return static_cast<std::int32_t>((state_ >> 33) % static_cast<std::uint64_t>(end));
+    }
+    std::vector<std::int32_t> tokens(std::int32_t count) {
+        std::vector<std::int32_t> tokens;
+        while (count-- > 0) tokens.push_back(below(kFakeVocab));
+        return tokens;
+    }
+
+ private:
+    std::uint64_t state_ = 11;
+};
+
+Request score_request(std::vector<std::int32_t> tokens, std::int32_t first_scored) {
+    Request request;
+    request.tokens = std::move(tokens);
+    request.first_scored = first_scored;
+    return request;
+}
+
+/// Scores that share inputs and prefixes, whole-document scores, and generations of every kind.
+std::vector<Request> mixed_requests() {
+    Numbers numbers;
+    std::vector<Request> requests;
+    for (int document = 0; document < 20; ++document) {
+        const auto context = numbers.tokens(1 + numbers.below(180));
+        const auto size = static_cast<std::int32_t>(context.size());
+        for (std::int32_t choice = 0; choice < 4; ++choice) {
+            auto tokens = context;
+            for (std::int32_t t = document % 3; t > 0; --t)
+                tokens.push_back(numbers.below(kFakeVocab));
+            tokens.push_back(choice);
+            requests.push_back(score_request(tokens, choice == 3 && size > 1 ? 1 : size));
+        }
+        Request generate;
+        generate.kind = Request::Kind::generate;
+        generate.tokens = context;
+        generate.max_new_tokens = numbers.below(90);
+        generate.stop_ids = {kEos};
+        if (document % 2) generate.stop_strings = {"\n", "Q:", "é"};
+        if (document % 4 == 1) generate.sampling.repetition_penalty = 1.5;
+        if (document % 4 >= 2) {
+            generate.sampling = {
+                .temperature = 0.9, .top_k = 40, .top_p = 0.95, .min_p = 0.01, .seed = 3};
+        }
+        generate.sample_key = static_cast<std::uint64_t>(document);
+        for (generate.repeat = 0; generate.repeat < 2; ++generate.repeat)
+            requests.push_back(generate);
+    }
+    for (std::size_t i = 0; i < requests.size(); ++i) requests[i].id = 1000 + i;
+    return requests;
+}
+
+void check_same(const Completion& got, const Completion& expected) {
+    CHECK(got.id == expected.id);
+    CHECK(got.token_logprobs == expected.token_logprobs);
+    CHECK(got.log_likelihood == expected.log_likelihood);
+    CHECK(got.is_greedy == expected.is_greedy);
+    CHECK(got.tokens == expected.tokens);
+    CHECK(got.text == expected.text);
+    CHECK(got.finish == expected.finish);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "completions are those of each request alone, whatever the steps, pages, order and merging") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    std::vector<Request> requests = mixed_requests();
+    std::vector<Completion> expected;
+    for (const Request& request : requests) {
+        expected.push_back(request.max_new_tokens > 0 || request.kind == Request::Kind::score
+                               ? expected_completion(request, tokenizer)
+                               : Completion{.id = request.id, .finish = FinishReason::length});
+    }
+    int stopped = 0;
+    for (const Completion& completion : expected)
+        stopped += completion.finish == FinishReason::stop_string;
+    REQUIRE(stopped > 3);
+
+    for (const bool merge : {true, false}) {
+        for (const std::int64_t rows : {1, 7, 64, 512, 4096}) {
+            for (const std::int64_t kv_tokens : {320, 1000, 100000}) {
+                CAPTURE(merge);
+                CAPTURE(rows);
+                CAPTURE(kv_tokens);
+                std::reverse(requests.begin(), requests.end());
+                std::reverse(expected.begin(), expected.end());
+                FakeModel model(rows);
+                Engine engine(
+                    model, tokenizer,
+                    {.max_step_rows = rows, .kv_tokens = kv_tokens, .merge_equal_inputs = merge});
+                const auto got = engine.run(requests, {});
+                REQUIRE(got.size() == expected.size());
+                for (std::size_t i = 0; i < got.size(); ++i) check_same(got[i], expected[i]);
+                CHECK(model.largest_step <= rows);
+                if (rows == 512 && kv_tokens > 2000) CHECK(model.most_sequences > 4);
+            }
+        }
+    }
+}
+
+TEST_CASE("an engine runs again and counts on") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    FakeModel model(16);
+    Engine engine(model, tokenizer, {.max_step_rows = 16, .kv_tokens = 64});
+    const std::vector<Request> requests = {score_request(Numbers().tokens(20), 5)};
+    const auto first = engine.run(requests, {}), second = engine.run(requests, {});
+    check_same(second[0], first[0]);
+    CHECK(engine.counters().steps == 4);
+    CHECK(engine.run({}, {}).empty());
+    CHECK(engine.counters().steps == 4);
+}
+
+TEST_CASE("equal inputs are computed once and only scored rows go to the head") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    const auto input = Numbers().tokens(30);
+    std::vector<Request> requests;
+    for (std::int32_t choice = 0; choice < 4; ++choice) {
+        auto tokens = input;
+        tokens.push_back(choice);
+        requests.push_back(score_request(tokens, 30));
+    }
+    requests.push_back(requests.front());
+    requests.back().first_scored = 28;
+
+    FakeModel model(512);
+    Engine merged(model, tokenizer, {.max_step_rows = 512, .kv_tokens = 512});
+    std::vector<std::uint64_t> steps_seen;
+    merged.run(requests,
+               [&](const EngineCounters& counters) { steps_seen.push_back(counters.steps); });
+    CHECK(merged.counters().tokens_asked == 150);
+    CHECK(merged.counters().tokens_computed == 30);
+    CHECK(merged.counters().rows_scored == 3);
+    CHECK(merged.counters().tokens_generated == 0);
+    CHECK(merged.counters().seconds > 0);
+    CHECK(steps_seen == std::vector<std::uint64_t>{1});
+    CHECK(model.full_logit_rows == 0);
+
+    Engine single(model, tokenizer,
+                  {.max_step_rows = 512, .kv_tokens = 512, .merge_equal_inputs = false});
+    single.run(requests, {});
+    CHECK(single.counters().tokens_asked == 150);
+    CHECK(single.counters().tokens_computed == 150);
+    CHECK(single.counters().rows_scored == 7);
+}
+
+TEST_CASE("greedy generation needs no logits on the host, every other kind does") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    Request request;
+    request.kind = Request::Kind::generate;
+    request.tokens = Numbers().tokens(10);
+    request.max_new_tokens = 12;
+    const auto logit_rows = [&](const SamplingOptions& sampling) {
+        request.sampling = sampling;
+        FakeModel model(64);
+        Engine engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 64});
+        const auto completion = engine.run({request}, {}).at(0);
+        CHECK(completion.tokens.size() == 12);
+        CHECK(engine.counters().tokens_generated == 12);
+        CHECK(engine.counters().tokens_asked == 10);
+        CHECK(engine.counters().tokens_computed == 21);
+        CHECK(engine.counters().rows_scored == 12);
+        return model.full_logit_rows;
+    };
+    CHECK(logit_rows({.temperature = 0, .top_k = 5, .top_p = 0.5}) == 0);
+    CHECK(logit_rows({.repetition_penalty = 1.1}) == 12);
+    CHECK(logit_rows({.temperature = 0.5}) == 12);
+}
+
+TEST_CASE("a budget that cannot hold the longest request is the user's to mend") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    FakeModel model(64);
+    Engine engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 100});
+    Request request = score_request(Numbers().tokens(130), 1);
+    request.id = 17;
+    try {
+        engine.run({request}, {});
+        FAIL("expected a UserError");
+    } catch (const UserError& error) {
+        CHECK(std::string(error.what()) ==
+              "kv_tokens: request 17 needs 129 tokens (3 pages of 64), got 100 (2 pages); expected "
+              "at least 192");
+    }
+    request.tokens.pop_back();
+    request.tokens.pop_back();
+    CHECK(engine.run({request}, {}).at(0).token_logprobs.size() == 127);
+    CHECK_THROWS_AS(Engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 0}), UserError);
+    CHECK_THROWS_AS(Engine(model, tokenizer, {.max_step_rows = 0, .kv_tokens = 64}), UserError);
+}
+
+TEST_CASE("requests that no caller should make are bugs") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    FakeModel model(64);
+    Engine engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 100});
+    const auto refused = [&](const Request& request) {
+        CHECK_THROWS_AS(engine.run({request}, {}), InternalError);
+    };
+    refused(score_request({1}, 1));
+    refused(score_request({1, 2}, 0));
+    refused(score_request({1, 2}, 2));
+    refused(score_request({1, kFakeVocab}, 1));
+    refused(score_request({-1, 1}, 1));
+    Request generate;
+    generate.kind = Request::Kind::generate;
+    refused(generate);
+    generate.tokens = {1};
+    generate.max_new_tokens = -1;
+    refused(generate);
+    generate.max_new_tokens = 1;
+    for (const SamplingOptions& sampling :
+         {SamplingOptions{.top_k = -1}, SamplingOptions{.top_p = 1.5},
+          SamplingOptions{.min_p = -0.1}, SamplingOptions{.repetition_penalty = 0},
+          SamplingOptions{.temperature = std::nan("")}}) {
+        generate.sampling = sampling;
+        refused(generate);
+    }
+}

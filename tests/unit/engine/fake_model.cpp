@@ -1,0 +1,152 @@
+#include "fake_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <stdexcept>
+
+#include "muster/base/text.h"
+
+namespace muster::test {
+namespace {
+
+void require(bool condition, const char* what) {
+    if (!condition) throw std::logic_error(cat("fake model: ", what));
+}
+
+Tensor int_tensor(Shape shape, std::int32_t value) {
+    auto data = std::make_shared<std::vector<std::int32_t>>(
+        static_cast<std::size_t>(num_elements(shape)), value);
+    return Tensor(data->data(), DType::i32, std::move(shape), data);
+}
+
+}  // namespace
+
+std::uint32_t fake_hash(std::uint32_t history, std::int32_t token) {
+    std::uint32_t x = (history ^ static_cast<std::uint32_t>(token + 1)) * 0x9E3779B1u;
+    return (x ^ (x >> 15)) * 0x85EBCA77u;
+}
+
+std::vector<float> fake_logits(std::uint32_t history, std::int64_t length) {
+    const std::uint32_t mixed = fake_hash(history, static_cast<std::int32_t>(length));
+    std::vector<float> row;
+    for (std::int32_t token = 0; token < kFakeVocab; ++token) {
+        row.push_back(static_cast<float>(fake_hash(mixed, token) >> 26) / 8 - 4);
+    }
+    return row;
+}
+
+RowScore fake_score(const std::vector<float>& row) {
+    double sum = 0;
+    for (const float logit : row) sum += std::exp(static_cast<double>(logit));
+    const auto best = std::max_element(row.begin(), row.end());
+    return {std::log(sum), static_cast<std::int32_t>(best - row.begin())};
+}
+
+FakeModel::FakeModel(std::int64_t max_step_rows) : max_step_rows_(max_step_rows) {
+    config_.vocab_size = kFakeVocab;
+}
+
+Backend& FakeModel::backend() {
+    throw std::logic_error("fake model: it has no backend");
+}
+
+KvCache FakeModel::make_kv_cache(std::int32_t num_pages) {
+    KvCache kv;
+    kv.num_pages = num_pages;
+    kv.keys.push_back(int_tensor({num_pages, kKvPageTokens, 1}, -77));
+    return kv;
+}
+
+void FakeModel::check(const StepBatch& batch, const KvCache& kv) const {
+    const auto rows = static_cast<std::int64_t>(batch.tokens.size());
+    require(rows > 0 && rows <= max_step_rows_, "rows of the step");
+    require(batch.lengths.size() == batch.sequences.size(), "number of lengths");
+    require(
+        std::is_sorted(batch.output_rows.begin(), batch.output_rows.end(), std::less_equal<>()) ||
+            batch.output_rows.size() < 2,
+        "output rows ascend");
+    require(batch.output_rows.empty() ||
+                (batch.output_rows.front() >= 0 && batch.output_rows.back() < rows),
+            "output rows exist");
+    std::int64_t row = 0;
+    std::set<std::int32_t> pages;
+    for (std::size_t s = 0; s < batch.sequences.size(); ++s) {
+        const AttentionSequence& sequence = batch.sequences[s];
+        const std::int64_t end = sequence.first_position + sequence.num_rows;
+        require(sequence.first_row == row && sequence.num_rows > 0, "sequences cover the rows");
+        require(end <= batch.lengths[s], "length of a sequence");
+        require(static_cast<std::int64_t>(sequence.pages.size()) ==
+                    (end + kKvPageTokens - 1) / kKvPageTokens,
+                "number of pages");
+        for (const std::int32_t page : sequence.pages) {
+            require(page >= 0 && page < kv.num_pages, "page exists");
+            require(pages.insert(page).second, "a page has one owner");
+        }
+        row += sequence.num_rows;
+    }
+    require(row == rows, "sequences cover all rows");
+}
+
+Tensor FakeModel::forward(const StepBatch& batch, KvCache& kv) {
+    check(batch, kv);
+    largest_step = std::max(largest_step, static_cast<std::int64_t>(batch.tokens.size()));
+    most_sequences = std::max(most_sequences, batch.sequences.size());
+    auto* cache = kv.keys.front().as<std::int32_t>();
+    const auto slot = [&](const AttentionSequence& sequence,
+                          std::int32_t position) -> std::int32_t& {
+        const std::int32_t page =
+            sequence.pages[static_cast<std::size_t>(position / kKvPageTokens)];
+        return cache[page * kKvPageTokens + position % kKvPageTokens];
+    };
+    std::vector<std::uint32_t> history(batch.tokens.size());
+    std::vector<std::int32_t> length(batch.tokens.size());
+    for (std::size_t s = 0; s < batch.sequences.size(); ++s) {
+        const AttentionSequence& sequence = batch.sequences[s];
+        for (std::int32_t i = 0; i < sequence.num_rows; ++i) {
+            const auto row = static_cast<std::size_t>(sequence.first_row + i);
+            slot(sequence, sequence.first_position + i) = batch.tokens[row];
+            std::uint32_t hash = kEmptyHistory;
+            for (std::int32_t p = 0; p <= sequence.first_position + i; ++p)
+                hash = fake_hash(hash, slot(sequence, p));
+            history[row] = hash;
+            length[row] = static_cast<std::int32_t>(batch.lengths[s]);
+        }
+    }
+    Tensor hidden = int_tensor({static_cast<std::int64_t>(batch.output_rows.size()), 2}, 0);
+    for (std::size_t i = 0; i < batch.output_rows.size(); ++i) {
+        const auto row = static_cast<std::size_t>(batch.output_rows[i]);
+        hidden.as<std::int32_t>()[2 * i] = static_cast<std::int32_t>(history[row]);
+        hidden.as<std::int32_t>()[2 * i + 1] = length[row];
+    }
+    return hidden;
+}
+
+void FakeModel::score(const Tensor& hidden, std::span<const LogitTarget> targets,
+                      std::vector<RowScore>& rows, std::vector<float>& target_logits) {
+    std::vector<float> all;
+    logits(hidden, all);
+    full_logit_rows -= hidden.rows();
+    rows.clear();
+    for (std::int64_t i = 0; i < hidden.rows(); ++i) {
+        const auto begin = all.begin() + i * kFakeVocab;
+        rows.push_back(fake_score({begin, begin + kFakeVocab}));
+    }
+    target_logits.clear();
+    for (const LogitTarget& target : targets) {
+        target_logits.push_back(
+            all.at(static_cast<std::size_t>(target.row * kFakeVocab + target.token)));
+    }
+}
+
+void FakeModel::logits(const Tensor& hidden, std::vector<float>& out) {
+    out.clear();
+    full_logit_rows += hidden.rows();
+    const auto* data = hidden.as<std::int32_t>();
+    for (std::int64_t i = 0; i < hidden.rows(); ++i) {
+        const auto row = fake_logits(static_cast<std::uint32_t>(data[2 * i]), data[2 * i + 1]);
+        out.insert(out.end(), row.begin(), row.end());
+    }
+}
+
+}  // namespace muster::test
