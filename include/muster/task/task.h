@@ -1,7 +1,7 @@
 #pragma once
-// A task ready to run: its spec, its documents, and the samples made of them. Prompts depend on the task file, the
-// data and the few-shot seed alone: the random generator is advanced through all documents in order,
-// whoever evaluates them. Semantics: lm-evaluation-harness with one process.
+// A task ready to run: its spec, its documents, and the samples made of them. Prompts depend on the
+// task file, the data and the few-shot seed alone: the random generator is advanced through all
+// documents in order, whoever evaluates them. Semantics: lm-evaluation-harness with one process.
 
 #include <cstdint>
 #include <memory>
@@ -14,9 +14,11 @@
 namespace muster {
 
 struct BuildOptions {
-    std::int64_t limit = -1;             ///< first documents only; -1: all
+    std::int64_t limit = -1;  ///< first documents only; -1: all
     std::uint64_t fewshot_seed = 1234;
 };
+
+class SampleBuilder;
 
 class Task {
  public:
@@ -29,14 +31,15 @@ class Task {
     const TaskSpec& spec() const;
     /// Documents of the evaluated split (test, else validation, else training).
     std::size_t num_documents() const;
-    /// Samples in document order. A document that lacks a field or breaks a template throws UserError naming
-    /// task, field and document.
+    /// Samples in document order. A document that lacks a field or breaks a template throws
+    /// UserError naming task, field and document.
     std::vector<Sample> build(const BuildOptions& options) const;
     /// SHA-256 over the dataset files in order.
     std::string data_hash() const;
     std::vector<std::string> data_files() const;
 
  private:
+    friend class SampleBuilder;
     struct State;
     explicit Task(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;

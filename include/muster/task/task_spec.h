@@ -27,7 +27,7 @@ struct MetricSpec {
     std::string name;         ///< acc, exact_match, …
     std::string aggregation;  ///< mean, perplexity, …; "" means the metric's own
     bool higher_is_better = true;
-    Object options;           ///< ignore_case, regexes_to_ignore, …
+    Object options;  ///< ignore_case, regexes_to_ignore, …
 };
 
 struct GenerationSpec {
@@ -47,6 +47,18 @@ struct FewshotSpec {
     std::optional<std::string> gen_prefix, fewshot_delimiter, target_delimiter;
 };
 
+/// How the cells of data files are read: the rest of dataset_kwargs, named as the `datasets`
+/// library names them.
+struct DatasetOptions {
+    std::string data_dir;                   ///< folder put before relative patterns
+    std::string field;                      ///< json: the member that holds the rows
+    std::vector<std::string> column_names;  ///< csv: names instead of (or without) a header
+    bool has_header = true;                 ///< csv: false for `header: null`
+    char separator = '\0';                  ///< csv: '\0' means by kind: comma, or tab for tsv
+    bool keep_default_na = true;  ///< csv: read "", NA, null, None, … as null, as pandas does
+    Object features;  ///< csv: {column: string | int64 | float64 | bool} instead of guessing
+};
+
 struct TaskSpec {
     std::string name, alias, source_file;
     std::vector<std::string> tags;
@@ -54,7 +66,8 @@ struct TaskSpec {
 
     std::string dataset_path;  ///< json | csv | tsv (case as in the file)
     std::string dataset_name;
-    Value data_files;          ///< dataset_kwargs.data_files: a glob, a list, or {split: glob or list}
+    Value data_files;  ///< dataset_kwargs.data_files: a glob, a list, or {split: glob or list}
+    DatasetOptions dataset_options;
     std::string training_split, validation_split, test_split, fewshot_split;  ///< "" if absent
 
     // Templates, column names, constants or lists, as in the file; null if absent.
@@ -67,7 +80,7 @@ struct TaskSpec {
     std::vector<FilterSpec> filters;  ///< never empty: the default is {none: [take_first]}
     std::vector<MetricSpec> metrics;  ///< never empty: lm-eval's defaults for the output type
     Value metadata;                   ///< metadata.version …
-    Value resolved;                   ///< the whole task as one object after includes and overrides, for provenance
+    Value resolved;  ///< the whole task as one object after includes and overrides, for provenance
 };
 
 struct GroupMetricSpec {
@@ -84,8 +97,8 @@ struct GroupSpec {
     Value metadata;
 };
 
-/// Reads one task from its resolved object. Throws UserError listing every unknown or ill-typed key; `!function`
-/// values and keys that need Python are named as not runnable.
+/// Reads one task from its resolved object. Throws UserError listing every unknown or ill-typed
+/// key; `!function` values and keys that need Python are named as not runnable.
 TaskSpec read_task_spec(const Value& resolved, const std::string& source_file);
 
 }  // namespace muster
