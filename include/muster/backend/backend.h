@@ -1,10 +1,11 @@
 #pragma once
-// The device operations that a forward pass is made of. Sizes are local to this rank unless a name says
-// global. Activations between operations are f32 ("residual stream"); the input of every matrix product is
-// rounded to the compute type, products accumulate in f32.
+// The device operations that a forward pass is made of. Sizes are local to this rank unless a name
+// says global. Activations between operations are f32 ("residual stream"); the input of every
+// matrix product is rounded to the compute type, products accumulate in f32.
 //
 // Order of additions, the same in every backend, batch and thread count (docs/determinism.md):
-//   * a matrix product adds over k in ascending order within one virtual shard, by fused multiply-add;
+//   * a matrix product adds over k in ascending order within one virtual shard, by fused
+//   multiply-add;
 //   * virtual shards are folded by a balanced binary tree over the shard index;
 //   * attention adds over keys in ascending position order;
 //   * reductions over a vector (norms) use one fixed order.
@@ -42,7 +43,8 @@ class Matrix {
     int k_shards_;
 };
 
-/// Rows [row_begin, row_end) × columns [column_begin, column_end) of a stored [out, in] tensor.
+/// Rows [row_begin, row_end) × columns [column_begin, column_end) of a stored [out, in] tensor;
+/// without a tensor, zeros.
 struct MatrixPart {
     const StoredTensor* tensor = nullptr;
     std::int64_t row_begin = 0, row_end = 0;
@@ -54,7 +56,8 @@ struct AttentionSequence {
     std::int32_t first_row = 0;       ///< its first row in the packed step
     std::int32_t num_rows = 0;        ///< new tokens in this step
     std::int32_t first_position = 0;  ///< position of the first row = tokens already cached
-    std::span<const std::int32_t> pages;  ///< page ids covering positions [0, first_position + num_rows)
+    std::span<const std::int32_t>
+        pages;  ///< page ids covering positions [0, first_position + num_rows)
 };
 
 /// A logit asked for besides the log-sum-exp: row of `x`, global vocabulary id.
@@ -65,13 +68,16 @@ struct LogitTarget {
 
 /// Log-softmax statistics of one row over one vocabulary shard.
 struct VocabStats {
-    float max = 0;          ///< largest logit
-    float sum = 0;          ///< Σ exp(logit − max)
+    float max = 0;            ///< largest logit
+    float sum = 0;            ///< Σ exp(logit − max)
     std::int32_t argmax = 0;  ///< global id of the largest logit; lowest id on ties
 };
 
 /// Tokens per KV page, the same in every backend.
 inline constexpr std::int32_t kKvPageTokens = 64;
+
+/// The rows of a virtual vocabulary shard are a multiple of this.
+inline constexpr std::int64_t kVocabShardUnit = 32;
 
 class Backend {
  public:
@@ -81,60 +87,81 @@ class Backend {
     virtual std::string description() const = 0;
 
     // --- memory ---------------------------------------------------------------------------------
-    /// Uninitialised memory, 64-byte aligned, freed with its last handle. Throws SystemError naming the bytes.
+    /// Uninitialised memory, 64-byte aligned, freed with its last handle. Throws SystemError naming
+    /// the bytes.
     virtual Tensor allocate(DType dtype, const Shape& shape) = 0;
     virtual void copy_from_host(const Tensor& to, const void* from) = 0;
     virtual void copy_to_host(void* to, const Tensor& from) = 0;
-    /// Parts stacked by rows and, if `k_shards` > 1, cut along k into that many equal virtual shards.
-    /// Converts to `compute` if the checkpoint stores another float type.
-    virtual std::unique_ptr<Matrix> load_matrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards) = 0;
-    /// A [rows, columns] look-up table in its stored type; may be the mapped file itself.
+    /// Parts stacked by rows and, if `k_shards` > 1, cut along k into that many equal virtual
+    /// shards. Converts to `compute` if the checkpoint stores another float type.
+    virtual std::unique_ptr<Matrix> load_matrix(DType compute, const std::vector<MatrixPart>& parts,
+                                                int k_shards) = 0;
+    /// A [rows, columns] look-up table in its stored type; may be the mapped file itself, which
+    /// then must outlive it.
     virtual Tensor load_table(const StoredTensor& tensor) = 0;
     /// Elements [begin, end) of a stored 1-D tensor as f32.
-    virtual Tensor load_vector(const StoredTensor& tensor, std::int64_t begin, std::int64_t end) = 0;
+    virtual Tensor load_vector(const StoredTensor& tensor, std::int64_t begin,
+                               std::int64_t end) = 0;
 
-    // --- operations: outputs are the last parameters, shapes in brackets ------------------------------
+    // --- operations: outputs are the last parameters, shapes in brackets
+    // ------------------------------
     /// out [rows, hidden] f32 ← table [vocab, hidden] at `ids`.
-    virtual void embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) = 0;
-    /// out [rows, hidden] compute ← x [rows, hidden] f32 · rsqrt(mean(x²) + eps) · weight [hidden] f32.
+    virtual void embed(const Tensor& table, std::span<const std::int32_t> ids,
+                       const Tensor& out) = 0;
+    /// out [rows, hidden] compute ← x [rows, hidden] f32 · rsqrt(mean(x²) + eps) · weight [hidden]
+    /// f32.
     virtual void rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) = 0;
-    /// y [rows, n] f32 ← x [rows, k] compute · wᵀ, virtual shards of k folded by the tree. `bias` [n] f32 may be empty.
+    /// y [rows, n] f32 ← x [rows, k] compute · wᵀ, virtual shards of k folded by the tree. `bias`
+    /// [n] f32 may be empty.
     virtual void matmul(const Tensor& x, const Matrix& w, const Tensor& bias, const Tensor& y) = 0;
     /// Rotates pairs (i, i + d/2) of every head of x [rows, heads·d] f32 in place.
     /// cos_sin [rows, d] f32 holds d/2 cosines, then d/2 sines.
     virtual void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) = 0;
     /// Writes k, v [rows, kv_heads·d] f32 (views allowed) to the pages of keys, values
     /// [pages, kKvPageTokens, kv_heads·d] in their type.
-    virtual void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
-                          const Tensor& keys, const Tensor& values) = 0;
-    /// Causal attention. q [rows, heads·d] f32 (view allowed) over pages; `window` > 0 keeps the last `window` keys,
-    /// self included. out [rows, heads·d] compute. heads = q columns / head_dim, a multiple of the kv heads.
+    virtual void store_kv(const Tensor& k, const Tensor& v,
+                          std::span<const AttentionSequence> sequences, const Tensor& keys,
+                          const Tensor& values) = 0;
+    /// Causal attention. q [rows, heads·d] f32 (view allowed) over pages; `window` > 0 keeps the
+    /// last `window` keys, self included. out [rows, heads·d] compute. heads = q columns /
+    /// head_dim, a multiple of the kv heads.
     virtual void attention(const Tensor& q, const Tensor& keys, const Tensor& values,
-                           std::span<const AttentionSequence> sequences, std::int64_t head_dim, float scale,
-                           std::int64_t window, const Tensor& out) = 0;
+                           std::span<const AttentionSequence> sequences, std::int64_t head_dim,
+                           float scale, std::int64_t window, const Tensor& out) = 0;
     /// out [rows, f] compute ← silu(gate) · up, gate_up [rows, 2f] f32 = [gate | up].
     virtual void silu_mul(const Tensor& gate_up, const Tensor& out) = 0;
-    /// residual [rows, h] f32 += tree sum over the first dimension of partials [shards, rows, h] f32.
-    virtual void add_partials(const Tensor& partials, const Tensor& residual) = 0;
+    /// residual [rows, h] f32 += (tree sum over the first dimension of partials [shards, rows, h]
+    /// f32) + bias [h] f32, which may be empty.
+    virtual void add_partials(const Tensor& partials, const Tensor& bias,
+                              const Tensor& residual) = 0;
     /// out [ids, h] ← rows `ids` of x [rows, h], same type.
-    virtual void gather_rows(const Tensor& x, std::span<const std::int32_t> ids, const Tensor& out) = 0;
-    /// For every row of x [rows, hidden] compute and this rank's head w [vocab_local, hidden] (bias-free, ids from
-    /// `vocab_begin`, matrix rows from `vocab_real` on are padding): stats [vocab shards, rows] over the
-    /// `shards` equal virtual shards of the local vocabulary, and the logit of each target owned here (others untouched).
-    virtual void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin, std::int64_t vocab_real,
-                             int shards, std::span<const LogitTarget> targets, std::span<VocabStats> stats,
+    virtual void gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
+                             const Tensor& out) = 0;
+    /// For every row of x [rows, hidden] compute and this rank's head w [vocab_local, hidden]
+    /// (bias-free, ids from `vocab_begin`, matrix rows from `vocab_real` on are padding): stats
+    /// [vocab shards, rows] over the `shards` equal virtual shards of the local vocabulary, each a
+    /// multiple of kVocabShardUnit, and the logit of each target owned here (others untouched).
+    virtual void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                             std::int64_t vocab_real, int shards,
+                             std::span<const LogitTarget> targets, std::span<VocabStats> stats,
                              std::span<float> target_logits) = 0;
 
-    // --- the tensor-parallel group: copies only -------------------------------------------------------
+    // --- the tensor-parallel group: copies only
+    // -------------------------------------------------------
     virtual int tp_size() const = 0;
     virtual int tp_rank() const = 0;
-    /// out [tp_size, …in shape] ← `in` of every rank of the group in rank order. Collective over the group.
+    /// out [tp_size, …in shape] ← `in` of every rank of the group in rank order. Collective over
+    /// the group.
     virtual void all_gather(const Tensor& in, const Tensor& out) = 0;
     /// The same for host memory.
     virtual void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) = 0;
 };
 
-/// The CPU backend on `threads` OpenMP threads; `group` is the tensor-parallel group and must outlive it.
+/// Bytes that the CPU backend takes for a matrix [n, k] in `compute`.
+std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k);
+
+/// The CPU backend on `threads` OpenMP threads; `group` is the tensor-parallel group and must
+/// outlive it.
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group);
 
 }  // namespace muster

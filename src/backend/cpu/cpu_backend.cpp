@@ -1,0 +1,119 @@
+#include "cpu/cpu_backend.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/parallel.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+#include "muster/mpi/communicator.h"
+
+namespace muster::cpu {
+
+namespace {
+
+std::uint64_t bytes_of(const Tensor& tensor) {
+    return static_cast<std::uint64_t>(num_elements(tensor.shape())) * size_of(tensor.dtype());
+}
+
+}  // namespace
+
+CpuBackend::CpuBackend(int threads, const Communicator& group, Isa isa)
+    : threads_(std::max(threads, 1)), group_(group), isa_(isa), kernels_(kernels_for(isa)) {}
+
+std::string CpuBackend::description() const {
+    return cat("cpu (", kernels_.name, ", ", threads_, threads_ == 1 ? " thread)" : " threads)");
+}
+
+int CpuBackend::threads_for(double work) const {
+    constexpr double kGrain = 2e5;  // about 10 µs of work, what waking a thread costs
+    return static_cast<int>(std::clamp(work / kGrain, 1.0, static_cast<double>(threads_)));
+}
+
+float* CpuBackend::scratch(std::vector<float>& buffer, std::int64_t floats) {
+    if (static_cast<std::int64_t>(buffer.size()) < floats)
+        buffer.resize(static_cast<std::size_t>(floats));
+    return buffer.data();
+}
+
+// --- memory
+// ----------------------------------------------------------------------------------------
+
+Tensor CpuBackend::allocate(DType dtype, const Shape& shape) {
+    std::uint64_t bytes = size_of(dtype);
+    for (const std::int64_t size : shape) {
+        if (size < 0 || __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size), &bytes)) {
+            throw InternalError("allocate: impossible shape " + to_string(shape));
+        }
+    }
+    const std::shared_ptr<std::byte> memory = allocate_aligned(bytes);
+    return {memory.get(), dtype, shape, memory};
+}
+
+void CpuBackend::copy_from_host(const Tensor& to, const void* from) {
+    std::memcpy(to.data(), from, bytes_of(to));
+}
+void CpuBackend::copy_to_host(void* to, const Tensor& from) {
+    std::memcpy(to, from.data(), bytes_of(from));
+}
+
+std::unique_ptr<Matrix> CpuBackend::load_matrix(DType compute, const std::vector<MatrixPart>& parts,
+                                                int k_shards) {
+    return std::make_unique<CpuMatrix>(compute, parts, k_shards, kernels_, threads_);
+}
+
+Tensor CpuBackend::load_table(const StoredTensor& tensor) {
+    const DType dtype = float_dtype_of(tensor);
+    if (reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % size_of(dtype) == 0) {
+        // The mapped file itself. Tensor has no read-only form; no operation writes to a table.
+        return {const_cast<std::byte*>(tensor.bytes.data()), dtype, tensor.shape, nullptr};
+    }
+    Tensor copy = allocate(dtype, tensor.shape);
+    copy_from_host(copy, tensor.bytes.data());
+    return copy;
+}
+
+Tensor CpuBackend::load_vector(const StoredTensor& tensor, std::int64_t begin, std::int64_t end) {
+    const DType dtype = float_dtype_of(tensor);
+    if (tensor.shape.size() != 1 || begin < 0 || begin > end || end > tensor.shape[0]) {
+        throw InternalError(cat("load_vector: elements [", begin, ", ", end, ") of ", tensor.name,
+                                " ", to_string(tensor.shape)));
+    }
+    Tensor vector = allocate(DType::f32, {end - begin});
+    kernels_.to_f32(tensor.bytes.data() + static_cast<std::size_t>(begin) * size_of(dtype), dtype,
+                    end - begin, vector.as<float>());
+    return vector;
+}
+
+// --- the tensor-parallel group
+// -----------------------------------------------------------------------
+
+int CpuBackend::tp_size() const {
+    return group_.size();
+}
+int CpuBackend::tp_rank() const {
+    return group_.rank();
+}
+
+void CpuBackend::all_gather(const Tensor& in, const Tensor& out) {
+    all_gather_host({static_cast<const std::byte*>(in.data()), bytes_of(in)},
+                    {static_cast<std::byte*>(out.data()), bytes_of(out)});
+}
+
+void CpuBackend::all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) {
+    group_.all_gather(in, out);
+}
+
+std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group) {
+    return std::make_unique<CpuBackend>(threads, group, isa);
+}
+
+}  // namespace muster::cpu
+
+namespace muster {
+
+std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group) {
+    return cpu::make_cpu_backend_with(cpu::available_isas().back(), threads, group);
+}
+
+}  // namespace muster

@@ -1,0 +1,68 @@
+#pragma once
+// The backend of the processor itself. Memory is host memory; every operation runs on up to
+// `threads` OpenMP threads and gives the same bits on any number of them and with any kernel set.
+
+#include "cpu/cpu_matrix.h"
+#include "cpu/kernels.h"
+#include "muster/backend/backend.h"
+
+namespace muster::cpu {
+
+class CpuBackend : public Backend {
+ public:
+    CpuBackend(int threads, const Communicator& group, Isa isa);
+
+    std::string description() const override;
+
+    Tensor allocate(DType dtype, const Shape& shape) override;
+    void copy_from_host(const Tensor& to, const void* from) override;
+    void copy_to_host(void* to, const Tensor& from) override;
+    std::unique_ptr<Matrix> load_matrix(DType compute, const std::vector<MatrixPart>& parts,
+                                        int k_shards) override;
+    Tensor load_table(const StoredTensor& tensor) override;
+    Tensor load_vector(const StoredTensor& tensor, std::int64_t begin, std::int64_t end) override;
+
+    void embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) override;
+    void rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
+    void matmul(const Tensor& x, const Matrix& w, const Tensor& bias, const Tensor& y) override;
+    void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
+    void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
+                  const Tensor& keys, const Tensor& values) override;
+    void attention(const Tensor& q, const Tensor& keys, const Tensor& values,
+                   std::span<const AttentionSequence> sequences, std::int64_t head_dim, float scale,
+                   std::int64_t window, const Tensor& out) override;
+    void silu_mul(const Tensor& gate_up, const Tensor& out) override;
+    void add_partials(const Tensor& partials, const Tensor& bias, const Tensor& residual) override;
+    void gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
+                     const Tensor& out) override;
+    void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                     std::int64_t vocab_real, int shards, std::span<const LogitTarget> targets,
+                     std::span<VocabStats> stats, std::span<float> target_logits) override;
+
+    int tp_size() const override;
+    int tp_rank() const override;
+    void all_gather(const Tensor& in, const Tensor& out) override;
+    void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) override;
+
+ private:
+    /// Threads worth waking for `work` elementary operations.
+    int threads_for(double work) const;
+    /// x as f32 in blocks of kTileRows rows, [blocks, k, kTileRows], in scratch memory.
+    const float* pack_rows(const Tensor& x);
+    /// One tile [rows ≤ kTileRows, kPanel] of x·wᵀ into `tile`, virtual shards folded.
+    void matrix_tile(const float* packed_block, int rows, const CpuMatrix& w, std::int64_t panel,
+                     float* tile) const;
+    /// `floats` floats of scratch memory, kept for later calls; earlier contents are lost.
+    float* scratch(std::vector<float>& buffer, std::int64_t floats);
+
+    int threads_;
+    const Communicator& group_;
+    Isa isa_;
+    const Kernels& kernels_;
+    std::vector<float> packed_, attention_scratch_, slab_scratch_;
+};
+
+/// make_cpu_backend with a chosen kernel set, for tests.
+std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group);
+
+}  // namespace muster::cpu

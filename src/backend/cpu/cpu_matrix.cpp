@@ -1,0 +1,142 @@
+#include "cpu/cpu_matrix.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "cpu/parallel.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
+namespace muster::cpu {
+
+namespace {
+
+std::int64_t part_columns(const MatrixPart& part) {
+    return part.column_end - part.column_begin;
+}
+
+void check_part(const MatrixPart& part, std::int64_t k) {
+    const bool ordered = part.row_begin >= 0 && part.row_begin <= part.row_end &&
+                         part.column_begin >= 0 && part.column_begin <= part.column_end;
+    bool fits = ordered && part_columns(part) == k;
+    if (part.tensor) {
+        fits = fits && part.tensor->shape.size() == 2 && part.row_end <= part.tensor->shape[0] &&
+               part.column_end <= part.tensor->shape[1];
+    }
+    if (!fits) {
+        throw InternalError(
+            cat("load_matrix: rows [", part.row_begin, ", ", part.row_end, ") and columns [",
+                part.column_begin, ", ", part.column_end, ") do not fit ",
+                part.tensor ? part.tensor->name + " " + to_string(part.tensor->shape)
+                            : std::string("a padding part"),
+                " or another part's ", k, " columns"));
+    }
+}
+
+std::int64_t count_rows(const std::vector<MatrixPart>& parts) {
+    if (parts.empty()) throw InternalError("load_matrix: no parts");
+    std::int64_t rows = 0;
+    for (const MatrixPart& part : parts) {
+        check_part(part, part_columns(parts[0]));
+        rows += part.row_end - part.row_begin;
+    }
+    return rows;
+}
+
+/// One row of a part as f32.
+void read_row(const MatrixPart& part, std::int64_t row, const Kernels& kernels, float* out) {
+    const std::int64_t k = part_columns(part);
+    if (!part.tensor) {
+        std::fill(out, out + k, 0.0f);
+        return;
+    }
+    const DType stored = float_dtype_of(*part.tensor);
+    const std::int64_t first = (part.row_begin + row) * part.tensor->shape[1] + part.column_begin;
+    kernels.to_f32(part.tensor->bytes.data() + static_cast<std::size_t>(first) * size_of(stored),
+                   stored, k, out);
+}
+
+}  // namespace
+
+std::shared_ptr<std::byte> allocate_aligned(std::uint64_t bytes) {
+    constexpr std::uint64_t kAlignment = 64;
+    const std::uint64_t rounded =
+        (std::max<std::uint64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+    void* memory = rounded >= bytes ? std::aligned_alloc(kAlignment, rounded) : nullptr;
+    if (!memory) throw SystemError(cat("out of memory: could not allocate ", format_bytes(bytes)));
+    return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
+}
+
+CpuMatrix::CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
+                     const Kernels& kernels, int threads)
+    : Matrix(count_rows(parts), part_columns(parts[0]), k_shards), dtype_(compute) {
+    if (k_shards < 1 || k() % k_shards != 0) {
+        throw InternalError(
+            cat("load_matrix: k = ", k(), " cannot be cut into ", k_shards, " virtual shards"));
+    }
+    const std::size_t item = size_of(compute);
+    size_ = cpu_matrix_bytes(compute, n(), k());
+    data_ = allocate_aligned(size_);
+
+    struct Source {
+        const MatrixPart* part;
+        std::int64_t row;
+    };
+    std::vector<Source> sources;
+    for (const MatrixPart& part : parts) {
+        if (part.tensor) (void)float_dtype_of(*part.tensor);  // complain here, not inside a thread
+        for (std::int64_t row = 0; row < part.row_end - part.row_begin; ++row)
+            sources.push_back({&part, row});
+    }
+
+    // Eight rows at a time, so that a panel's cache lines are written in few visits.
+    constexpr std::int64_t kGroup = 8;
+    std::vector<float> wide(static_cast<std::size_t>(threads * k()));
+    std::vector<std::byte> narrow(static_cast<std::size_t>(threads * kGroup * k()) * item);
+    parallel_for(threads, panels(), [&](std::int64_t p, int thread) {
+        float* row_f32 = wide.data() + thread * k();
+        std::byte* group = narrow.data() + static_cast<std::size_t>(thread * kGroup * k()) * item;
+        std::byte* out = data_.get() + static_cast<std::size_t>(p * kPanel * k()) * item;
+        for (std::int64_t column = 0; column < kPanel; column += kGroup) {
+            for (std::int64_t g = 0; g < kGroup; ++g) {
+                const std::int64_t row = p * kPanel + column + g;
+                std::byte* packed = group + static_cast<std::size_t>(g * k()) * item;
+                if (row < n()) {
+                    const Source& source = sources[static_cast<std::size_t>(row)];
+                    read_row(*source.part, source.row, kernels, row_f32);
+                    kernels.from_f32(row_f32, k(), compute, packed);
+                } else {
+                    std::memset(packed, 0, static_cast<std::size_t>(k()) * item);
+                }
+            }
+            const auto interleave = [&](auto* to, const auto* from) {
+                for (std::int64_t i = 0; i < k(); ++i) {
+                    for (std::int64_t g = 0; g < kGroup; ++g)
+                        to[i * kPanel + column + g] = from[g * k() + i];
+                }
+            };
+            if (item == sizeof(float)) {
+                interleave(reinterpret_cast<float*>(out), reinterpret_cast<const float*>(group));
+            } else {
+                interleave(reinterpret_cast<std::uint16_t*>(out),
+                           reinterpret_cast<const std::uint16_t*>(group));
+            }
+        }
+    });
+}
+
+const std::byte* CpuMatrix::panel(std::int64_t p) const {
+    return data_.get() + static_cast<std::size_t>(p * kPanel * k()) * size_of(dtype_);
+}
+
+}  // namespace muster::cpu
+
+namespace muster {
+
+std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k) {
+    const std::int64_t padded = (n + cpu::kPanel - 1) / cpu::kPanel * cpu::kPanel;
+    return static_cast<std::uint64_t>(padded * k) * size_of(compute);
+}
+
+}  // namespace muster

@@ -1,0 +1,35 @@
+#pragma once
+// Weights packed for the tile kernels: panels of kPanel output columns, each [k, kPanel] in the
+// compute type, the last one filled up with zeros.
+
+#include <cstddef>
+#include <vector>
+
+#include "cpu/kernels.h"
+#include "muster/backend/backend.h"
+
+namespace muster::cpu {
+
+class CpuMatrix : public Matrix {
+ public:
+    /// Reads and packs `parts` on `threads` threads. Throws UserError for element types that are
+    /// not read, InternalError for parts that do not fit their tensors.
+    CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
+              const Kernels& kernels, int threads);
+
+    std::uint64_t bytes() const override { return size_; }
+    DType dtype() const { return dtype_; }
+    std::int64_t panels() const { return (n() + kPanel - 1) / kPanel; }
+    /// Panel `p`, [k, kPanel].
+    const std::byte* panel(std::int64_t p) const;
+
+ private:
+    DType dtype_;
+    std::uint64_t size_;
+    std::shared_ptr<std::byte> data_;
+};
+
+/// `bytes` of 64-byte aligned memory. Throws SystemError naming the bytes.
+std::shared_ptr<std::byte> allocate_aligned(std::uint64_t bytes);
+
+}  // namespace muster::cpu

@@ -1,0 +1,119 @@
+// Operations that treat every row by itself.
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/cpu_backend.h"
+#include "cpu/parallel.h"
+#include "cpu/tree.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
+namespace muster::cpu {
+
+namespace {
+
+std::byte* row_of(const Tensor& tensor, std::int64_t row) {
+    return static_cast<std::byte*>(tensor.data()) +
+           static_cast<std::size_t>(row * tensor.row_stride()) * size_of(tensor.dtype());
+}
+float* f32_row(const Tensor& tensor, std::int64_t row) {
+    return tensor.as<float>() + row * tensor.row_stride();
+}
+
+void check_ids(std::span<const std::int32_t> ids, std::int64_t rows, const char* operation) {
+    for (const std::int32_t id : ids) {
+        if (id < 0 || id >= rows) throw InternalError(cat(operation, ": row ", id, " of ", rows));
+    }
+}
+
+}  // namespace
+
+void CpuBackend::embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) {
+    check_ids(ids, table.rows(), "embed");
+    const std::int64_t hidden = table.row_size();
+    parallel_for(threads_for(static_cast<double>(ids.size()) * hidden),
+                 static_cast<std::int64_t>(ids.size()), [&](std::int64_t r, int) {
+                     kernels_.to_f32(row_of(table, ids[static_cast<std::size_t>(r)]), table.dtype(),
+                                     hidden, f32_row(out, r));
+                 });
+}
+
+void CpuBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
+    const std::int64_t hidden = x.row_size();
+    const float* factors = weight.as<float>();
+    parallel_for(threads_for(4.0 * x.rows() * hidden), x.rows(), [&](std::int64_t r, int) {
+        kernels_.rms_norm(f32_row(x, r), factors, eps, hidden, out.dtype(), row_of(out, r));
+    });
+}
+
+void CpuBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {
+    const std::int64_t heads = x.row_size() / head_dim;
+    parallel_for(threads_for(2.0 * x.rows() * x.row_size()), x.rows(), [&](std::int64_t r, int) {
+        kernels_.rope(f32_row(x, r), f32_row(cos_sin, r), heads, head_dim);
+    });
+}
+
+void CpuBackend::silu_mul(const Tensor& gate_up, const Tensor& out) {
+    const std::int64_t f = out.row_size();
+    parallel_for(threads_for(16.0 * out.rows() * f), out.rows(), [&](std::int64_t r, int) {
+        const float* gate = f32_row(gate_up, r);
+        kernels_.silu_mul(gate, gate + f, f, out.dtype(), row_of(out, r));
+    });
+}
+
+void CpuBackend::add_partials(const Tensor& partials, const Tensor& bias, const Tensor& residual) {
+    const std::int64_t shards = partials.rows(), rows = residual.rows(),
+                       hidden = residual.row_size();
+    const float* added = bias.empty() ? nullptr : bias.as<float>();
+    parallel_for(threads_for(2.0 * rows * hidden * shards), rows, [&](std::int64_t r, int) {
+        constexpr std::int64_t kChunk = 256;
+        float* out = f32_row(residual, r);
+        for (std::int64_t begin = 0; begin < hidden; begin += kChunk) {
+            const std::int64_t n = std::min(kChunk, hidden - begin);
+            TreeSum<kChunk> tree(n);
+            for (std::int64_t s = 0; s < shards; ++s) {
+                std::memcpy(tree.next(), partials.as<float>() + (s * rows + r) * hidden + begin,
+                            static_cast<std::size_t>(n) * sizeof(float));
+                tree.fold();
+            }
+            const float* sum = tree.result();
+            for (std::int64_t i = 0; i < n; ++i) {
+                out[begin + i] += added ? sum[i] + added[begin + i] : sum[i];
+            }
+        }
+    });
+}
+
+void CpuBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
+                             const Tensor& out) {
+    check_ids(ids, x.rows(), "gather_rows");
+    const std::size_t bytes = static_cast<std::size_t>(x.row_size()) * size_of(x.dtype());
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        std::memcpy(row_of(out, static_cast<std::int64_t>(i)), row_of(x, ids[i]), bytes);
+    }
+}
+
+void CpuBackend::store_kv(const Tensor& k, const Tensor& v,
+                          std::span<const AttentionSequence> sequences, const Tensor& keys,
+                          const Tensor& values) {
+    const std::int64_t width = k.row_size();
+    const std::size_t token_bytes = static_cast<std::size_t>(width) * size_of(keys.dtype());
+    for (const AttentionSequence& sequence : sequences) {
+        for (std::int32_t i = 0; i < sequence.num_rows; ++i) {
+            const std::int32_t position = sequence.first_position + i;
+            const std::int64_t page =
+                sequence.pages[static_cast<std::size_t>(position / kKvPageTokens)];
+            const std::size_t offset =
+                static_cast<std::size_t>(page * kKvPageTokens + position % kKvPageTokens) *
+                token_bytes;
+            const std::int64_t row = sequence.first_row + i;
+            kernels_.from_f32(f32_row(k, row), width, keys.dtype(),
+                              static_cast<std::byte*>(keys.data()) + offset);
+            kernels_.from_f32(f32_row(v, row), width, values.dtype(),
+                              static_cast<std::byte*>(values.data()) + offset);
+        }
+    }
+}
+
+}  // namespace muster::cpu

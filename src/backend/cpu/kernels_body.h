@@ -1,0 +1,337 @@
+// The kernels of one instruction set. Each kernels_<set>.cpp includes its vec_<set>.h, then this
+// file, and hands out kKernels. Everything has internal linkage and no inline function of the
+// standard library or of another header is called: such a function, compiled here for AVX-512,
+// could be the copy that the linker keeps for processors without it.
+//
+// Order of additions: tiles add over k in ascending order; reductions over a vector run in 16
+// lanes, lane i taking elements i, i + 16, …, and the lanes fold as a binary tree.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/kernels.h"
+
+namespace {
+
+using muster::DType;
+using muster::cpu::Kernels;
+using muster::cpu::kPanel;
+using muster::cpu::kTileRows;
+using muster::cpu::RunStats;
+
+constexpr float kInfinity = __builtin_inff();
+constexpr int kLanes = 16;
+
+inline Vec load_weights(const float* p) {
+    return load(p);
+}
+struct Bf16 {
+    std::uint16_t bits;
+};
+struct F16 {
+    std::uint16_t bits;
+};
+inline Vec load_weights(const Bf16* p) {
+    return load_bf16(&p->bits);
+}
+inline Vec load_weights(const F16* p) {
+    return load_f16(&p->bits);
+}
+
+// --- matrix tiles --------------------------------------------------------------------------------
+
+template <typename W, int Rows>
+void tile_rows(std::int64_t k, const float* x, const W* w, std::int64_t w_stride, float* c,
+               bool add) {
+    Vec left[Rows], right[Rows];
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) {
+        left[r] = add ? load(c + r * kPanel) : zero();
+        right[r] = add ? load(c + r * kPanel + kLanes) : zero();
+    }
+    for (std::int64_t i = 0; i < k; ++i) {
+        const Vec wl = load_weights(w), wr = load_weights(w + kLanes);
+#pragma GCC unroll 12
+        for (int r = 0; r < Rows; ++r) {
+            const Vec xr = broadcast(x[r]);
+            left[r] = fma(xr, wl, left[r]);
+            right[r] = fma(xr, wr, right[r]);
+        }
+        x += kTileRows;
+        w += w_stride;
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) {
+        store(c + r * kPanel, left[r]);
+        store(c + r * kPanel + kLanes, right[r]);
+    }
+}
+
+/// One column half at a time, for sets with sixteen registers.
+template <typename W, int Rows>
+void tile_half(std::int64_t k, const float* x, const W* w, std::int64_t w_stride, float* c,
+               bool add) {
+    Vec sum[Rows];
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) sum[r] = add ? load(c + r * kPanel) : zero();
+    for (std::int64_t i = 0; i < k; ++i) {
+        const Vec wi = load_weights(w);
+#pragma GCC unroll 12
+        for (int r = 0; r < Rows; ++r) sum[r] = fma(broadcast(x[r]), wi, sum[r]);
+        x += kTileRows;
+        w += w_stride;
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) store(c + r * kPanel, sum[r]);
+}
+
+template <typename W, int Rows>
+void tile_block(std::int64_t k, const float* x, const W* w, std::int64_t w_stride, float* c,
+                bool add) {
+    if constexpr (Rows <= kRegisterRows) {
+        tile_rows<W, Rows>(k, x, w, w_stride, c, add);
+    } else if constexpr (Rows <= 2 * kRegisterRows) {
+        tile_half<W, Rows>(k, x, w, w_stride, c, add);
+        tile_half<W, Rows>(k, x, w + kLanes, w_stride, c + kLanes, add);
+    } else {
+        constexpr int kHead = 2 * kRegisterRows;
+        tile_block<W, kHead>(k, x, w, w_stride, c, add);
+        tile_block<W, Rows - kHead>(k, x + kHead, w, w_stride, c + kHead * kPanel, add);
+    }
+}
+
+template <typename W>
+void tile(int rows, std::int64_t k, const float* x, const void* w, std::int64_t w_stride, float* c,
+          bool add) {
+    const W* weights = static_cast<const W*>(w);
+    switch (rows) {
+        case 1:
+            return tile_block<W, 1>(k, x, weights, w_stride, c, add);
+        case 2:
+            return tile_block<W, 2>(k, x, weights, w_stride, c, add);
+        case 3:
+            return tile_block<W, 3>(k, x, weights, w_stride, c, add);
+        case 4:
+            return tile_block<W, 4>(k, x, weights, w_stride, c, add);
+        case 5:
+            return tile_block<W, 5>(k, x, weights, w_stride, c, add);
+        case 6:
+            return tile_block<W, 6>(k, x, weights, w_stride, c, add);
+        case 7:
+            return tile_block<W, 7>(k, x, weights, w_stride, c, add);
+        case 8:
+            return tile_block<W, 8>(k, x, weights, w_stride, c, add);
+        case 9:
+            return tile_block<W, 9>(k, x, weights, w_stride, c, add);
+        case 10:
+            return tile_block<W, 10>(k, x, weights, w_stride, c, add);
+        case 11:
+            return tile_block<W, 11>(k, x, weights, w_stride, c, add);
+        default:
+            return tile_block<W, 12>(k, x, weights, w_stride, c, add);
+    }
+}
+
+// --- conversions
+// -----------------------------------------------------------------------------------
+
+inline float widen_bf16_bits(std::uint16_t bits) {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+}
+inline std::uint16_t narrow_bf16(float value) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
+    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const std::uint32_t quiet_nan = (bits >> 16) | 0x40u;
+    return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
+}
+
+void to_f32(const void* in, DType type, std::int64_t n, float* out) {
+    if (type == DType::f32) {
+        __builtin_memcpy(out, in, static_cast<std::size_t>(n) * sizeof(float));
+        return;
+    }
+    const auto* halves = static_cast<const std::uint16_t*>(in);
+    if (type == DType::bf16) {
+        for (std::int64_t i = 0; i < n; ++i) out[i] = widen_bf16_bits(halves[i]);
+        return;
+    }
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store(out + i, load_f16(halves + i));
+    if (i == n) return;
+    std::uint16_t padded[kLanes] = {};
+    float wide[kLanes];
+    __builtin_memcpy(padded, halves + i, static_cast<std::size_t>(n - i) * sizeof(std::uint16_t));
+    store(wide, load_f16(padded));
+    __builtin_memcpy(out + i, wide, static_cast<std::size_t>(n - i) * sizeof(float));
+}
+
+void from_f32(const float* in, std::int64_t n, DType type, void* out) {
+    if (type == DType::f32) {
+        __builtin_memcpy(out, in, static_cast<std::size_t>(n) * sizeof(float));
+        return;
+    }
+    auto* halves = static_cast<std::uint16_t*>(out);
+    if (type == DType::bf16) {
+        for (std::int64_t i = 0; i < n; ++i) halves[i] = narrow_bf16(in[i]);
+        return;
+    }
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) store_f16(halves + i, load(in + i));
+    if (i == n) return;
+    float padded[kLanes] = {};
+    std::uint16_t narrow[kLanes];
+    __builtin_memcpy(padded, in + i, static_cast<std::size_t>(n - i) * sizeof(float));
+    store_f16(narrow, load(padded));
+    __builtin_memcpy(halves + i, narrow, static_cast<std::size_t>(n - i) * sizeof(std::uint16_t));
+}
+
+/// x rounded to `type` and back, in place.
+inline void round_to(DType type, float* x, std::int64_t n) {
+    if (type == DType::f32) return;
+    std::uint16_t halves[kLanes];
+    for (std::int64_t i = 0; i < n; i += kLanes) {
+        const std::int64_t m = n - i < kLanes ? n - i : kLanes;
+        from_f32(x + i, m, type, halves);
+        to_f32(halves, type, m, x + i);
+    }
+}
+
+// --- exp
+// -------------------------------------------------------------------------------------------
+
+/// exp(x) with a relative error below 2^-22: x = n·ln 2 + r, |r| ≤ ln 2 / 2; the polynomial of
+/// degree 7 is the Taylor series with its last terms adjusted by Cephes' expf (S. Moshier, netlib).
+/// Underflow goes through subnormals to 0, overflow to infinity, NaN stays NaN.
+inline float exp_f32(float x) {
+    const float low = x < -104.0f ? -104.0f : x;
+    const float clamped = low > 89.0f ? 89.0f : low;
+    const float shifted =
+        __builtin_fmaf(clamped, 1.44269504f, 12582912.0f);  // 1.5·2^23: n in the low bits
+    const float whole = shifted - 12582912.0f;
+    float r = __builtin_fmaf(whole, -0.693359375f, clamped);
+    r = __builtin_fmaf(whole, 2.12194440e-4f, r);
+    float p = 1.9875691500e-4f;
+    p = __builtin_fmaf(p, r, 1.3981999507e-3f);
+    p = __builtin_fmaf(p, r, 8.3334519073e-3f);
+    p = __builtin_fmaf(p, r, 4.1665795894e-2f);
+    p = __builtin_fmaf(p, r, 1.6666665459e-1f);
+    p = __builtin_fmaf(p, r, 5.0000001201e-1f);
+    p = __builtin_fmaf(p, r * r, r);
+    p += 1.0f;
+    // 2^n in two factors, so that results below 2^-126 and n = 128 come out right.
+    const std::int32_t n =
+        static_cast<std::int32_t>(__builtin_bit_cast(std::uint32_t, shifted) - 0x4b400000u);
+    const std::int32_t half = n >> 1;
+    const float a = __builtin_bit_cast(float, static_cast<std::uint32_t>(half + 127) << 23);
+    const float b = __builtin_bit_cast(float, static_cast<std::uint32_t>(n - half + 127) << 23);
+    return p * a * b;
+}
+
+// --- reductions
+// ------------------------------------------------------------------------------------
+
+inline float fold_sum(float* lanes) {
+    for (int width = kLanes / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+    }
+    return lanes[0];
+}
+
+inline float max_of(const float* x, std::int64_t n) {
+    float lanes[kLanes];
+    for (float& lane : lanes) lane = -kInfinity;
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        for (int j = 0; j < kLanes; ++j) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+    }
+    for (; i < n; ++i) lanes[0] = x[i] > lanes[0] ? x[i] : lanes[0];
+    for (int j = 1; j < kLanes; ++j) lanes[0] = lanes[j] > lanes[0] ? lanes[j] : lanes[0];
+    return lanes[0];
+}
+
+// --- row operations
+// --------------------------------------------------------------------------------
+
+void rms_norm(const float* x, const float* weight, float eps, std::int64_t n, DType type,
+              void* out) {
+    float lanes[kLanes] = {};
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        for (int j = 0; j < kLanes; ++j) lanes[j] = __builtin_fmaf(x[i + j], x[i + j], lanes[j]);
+    }
+    for (int j = 0; i + j < n; ++j) lanes[j] = __builtin_fmaf(x[i + j], x[i + j], lanes[j]);
+    const float inverse = 1.0f / __builtin_sqrtf(fold_sum(lanes) / static_cast<float>(n) + eps);
+    auto* bytes = static_cast<std::byte*>(out);
+    const std::int64_t item = type == DType::f32 ? 4 : 2;
+    for (i = 0; i < n; i += kLanes) {
+        const std::int64_t m = n - i < kLanes ? n - i : kLanes;
+        float scaled[kLanes] = {}, factor[kLanes] = {};
+        for (std::int64_t j = 0; j < m; ++j) {
+            scaled[j] = x[i + j] * inverse;
+            factor[j] = weight[i + j];
+        }
+        round_to(type, scaled, m);
+        round_to(type, factor, m);
+        for (int j = 0; j < kLanes; ++j) scaled[j] *= factor[j];
+        from_f32(scaled, m, type, bytes + i * item);
+    }
+}
+
+void silu_mul(const float* gate, const float* up, std::int64_t n, DType type, void* out) {
+    constexpr int kBlock = 64;
+    auto* bytes = static_cast<std::byte*>(out);
+    const std::int64_t item = type == DType::f32 ? 4 : 2;
+    for (std::int64_t i = 0; i < n; i += kBlock) {
+        const std::int64_t m = n - i < kBlock ? n - i : kBlock;
+        float value[kBlock];
+        for (std::int64_t j = 0; j < m; ++j) {
+            value[j] = gate[i + j] / (1.0f + exp_f32(-gate[i + j])) * up[i + j];
+        }
+        from_f32(value, m, type, bytes + i * item);
+    }
+}
+
+void rope(float* x, const float* cos_sin, std::int64_t heads, std::int64_t d) {
+    const std::int64_t half = d / 2;
+    const float* sine = cos_sin + half;
+    for (std::int64_t h = 0; h < heads; ++h) {
+        float* first = x + h * d;
+        float* second = first + half;
+        for (std::int64_t i = 0; i < half; ++i) {
+            const float a = first[i], b = second[i];
+            first[i] = __builtin_fmaf(a, cos_sin[i], -(b * sine[i]));
+            second[i] = __builtin_fmaf(b, cos_sin[i], a * sine[i]);
+        }
+    }
+}
+
+void exp_minus_max(float* x, std::int64_t n) {
+    const float max = max_of(x, n);
+    for (std::int64_t i = 0; i < n; ++i) x[i] = exp_f32(x[i] - max);
+}
+
+RunStats run_stats(const float* logits, std::int64_t n) {
+    RunStats stats;
+    stats.max = max_of(logits, n);
+    while (stats.argmax < n && logits[stats.argmax] != stats.max) ++stats.argmax;
+    if (stats.argmax == n) stats.argmax = 0;  // nothing but NaN
+    float lanes[kLanes] = {};
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        for (int j = 0; j < kLanes; ++j) lanes[j] += exp_f32(logits[i + j] - stats.max);
+    }
+    for (int j = 0; i + j < n; ++j) lanes[j] += exp_f32(logits[i + j] - stats.max);
+    stats.sum = fold_sum(lanes);
+    return stats;
+}
+
+void scale(float* x, std::int64_t n, float factor) {
+    for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
+}
+
+constexpr Kernels make_kernels(const char* name) {
+    return {name,     tile<float>, tile<F16>, tile<Bf16>,    to_f32,    from_f32,
+            rms_norm, silu_mul,    rope,      exp_minus_max, run_stats, scale};
+}
+
+}  // namespace

@@ -1,0 +1,82 @@
+#pragma once
+// Sixteen floats in plain C++, for processors without a file of their own. These definitions are
+// the meaning of the functions of the same names in vec_avx2.h and vec_avx512.h.
+
+#include <cstdint>
+
+namespace {
+
+struct Vec {
+    float v[16];
+};
+inline Vec zero() {
+    return Vec{};
+}
+inline Vec load(const float* p) {
+    Vec a;
+    for (int i = 0; i < 16; ++i) a.v[i] = p[i];
+    return a;
+}
+inline void store(float* p, const Vec& a) {
+    for (int i = 0; i < 16; ++i) p[i] = a.v[i];
+}
+inline Vec broadcast(float x) {
+    Vec a;
+    for (float& lane : a.v) lane = x;
+    return a;
+}
+/// a · b + c with one rounding.
+inline Vec fma(const Vec& a, const Vec& b, const Vec& c) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+    return r;
+}
+inline Vec load_bf16(const std::uint16_t* p) {
+    Vec a;
+    for (int i = 0; i < 16; ++i) {
+        a.v[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i]) << 16);
+    }
+    return a;
+}
+
+/// binary16 to float, exact: subnormal halves become normal floats.
+inline float widen_f16(std::uint16_t half) {
+    const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
+    const std::uint32_t magnitude = half & 0x7fffu;
+    if (magnitude >= 0x7c00u) {
+        const std::uint32_t quiet = magnitude > 0x7c00u ? 0x400000u : 0u;
+        return __builtin_bit_cast(float, sign | 0x7f800000u | quiet | ((magnitude & 0x3ffu) << 13));
+    }
+    // Read as a float with the half's exponent field, then multiply by 2^112 to move the bias from
+    // 15 to 127.
+    const float value = __builtin_bit_cast(float, magnitude << 13) * 0x1p112f;
+    return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, value) | sign);
+}
+/// Float to binary16, round to nearest even, with subnormals and overflow to infinity.
+inline std::uint16_t narrow_f16(float value) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
+    const std::uint32_t sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
+    std::uint32_t half;
+    if (magnitude > 0x7f800000u) {
+        half = 0x7e00u | ((magnitude >> 13) & 0x3ffu);
+    } else if (magnitude >= 0x47800000u) {  // 2^16 and above, infinity
+        half = 0x7c00u;
+    } else if (magnitude <
+               0x38800000u) {  // below 2^-14: adding 0.5 aligns and rounds the subnormal
+        const float aligned = __builtin_bit_cast(float, magnitude) + 0.5f;
+        half = __builtin_bit_cast(std::uint32_t, aligned) - 0x3f000000u;
+    } else {
+        half = (magnitude + 0xfffu + ((magnitude >> 13) & 1u) - 0x38000000u) >> 13;
+    }
+    return static_cast<std::uint16_t>(sign | half);
+}
+inline Vec load_f16(const std::uint16_t* p) {
+    Vec a;
+    for (int i = 0; i < 16; ++i) a.v[i] = widen_f16(p[i]);
+    return a;
+}
+inline void store_f16(std::uint16_t* p, const Vec& a) {
+    for (int i = 0; i < 16; ++i) p[i] = narrow_f16(a.v[i]);
+}
+
+}  // namespace

@@ -1,0 +1,213 @@
+#include "decoder.h"
+
+#include <cmath>
+
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
+namespace muster {
+
+namespace {
+
+std::vector<Projection> qkv_projections(const ModelConfig& c, const ShardPlan& p,
+                                        const std::string& prefix) {
+    const std::int64_t d = c.head_dim;
+    const std::int64_t kv_begin = p.first_kv_head * d, kv_end = (p.first_kv_head + p.kv_heads) * d;
+    return {{prefix + "q_proj", c.num_heads * d, p.first_head * d, (p.first_head + p.heads) * d},
+            {prefix + "k_proj", c.num_kv_heads * d, kv_begin, kv_end},
+            {prefix + "v_proj", c.num_kv_heads * d, kv_begin, kv_end}};
+}
+
+std::vector<Projection> gate_up_projections(const ModelConfig& c, const ShardPlan& p,
+                                            const std::string& prefix) {
+    const std::int64_t begin = p.first_intermediate, end = begin + p.intermediate;
+    return {{prefix + "gate_proj", c.intermediate_size, begin, end},
+            {prefix + "up_proj", c.intermediate_size, begin, end}};
+}
+
+Tensor norm(Weights& weights, const ModelConfig& config, const std::string& name) {
+    return weights.vector({WeightSlice::vector(name, config.hidden_size, 0, config.hidden_size)});
+}
+
+std::string layer_prefix(std::int64_t index) {
+    return cat("model.layers.", index, ".");
+}
+
+std::vector<DecoderLayer> load_layers(Weights& weights, const ModelConfig& config,
+                                      const ShardPlan& plan) {
+    std::vector<DecoderLayer> layers;
+    for (std::int64_t i = 0; i < config.num_layers; ++i)
+        layers.emplace_back(weights, config, plan, i);
+    return layers;
+}
+
+/// The head's tensor: the embeddings if they are tied, even if the checkpoint has a head of its
+/// own.
+std::string head_name(Weights& weights, const ModelConfig& config) {
+    const std::string own = "lm_head.weight";
+    if (!config.tie_embeddings) return own;
+    weights.ignore(own);
+    return "model.embed_tokens.weight";
+}
+
+}  // namespace
+
+DecoderLayer::DecoderLayer(Weights& weights, const ModelConfig& c, const ShardPlan& p,
+                           std::int64_t index)
+    : attention_norm(norm(weights, c, layer_prefix(index) + "input_layernorm.weight")),
+      mlp_norm(norm(weights, c, layer_prefix(index) + "post_attention_layernorm.weight")),
+      qkv(weights, qkv_projections(c, p, layer_prefix(index) + "self_attn."), c.hidden_size,
+          c.attention_bias),
+      gate_up(weights, gate_up_projections(c, p, layer_prefix(index) + "mlp."), c.hidden_size,
+              c.mlp_bias),
+      output(weights, layer_prefix(index) + "self_attn.o_proj", c.hidden_size,
+             c.num_heads * c.head_dim, p.first_head * c.head_dim,
+             (p.first_head + p.heads) * c.head_dim, p.local_shards, c.attention_bias),
+      down(weights, layer_prefix(index) + "mlp.down_proj", c.hidden_size, c.intermediate_size,
+           p.first_intermediate, p.first_intermediate + p.intermediate, p.local_shards,
+           c.mlp_bias) {}
+
+std::uint64_t DecoderLayer::bytes() const {
+    return vector_bytes(attention_norm) + vector_bytes(mlp_norm) + qkv.bytes() + gate_up.bytes() +
+           output.bytes() + down.bytes();
+}
+
+DecoderWeights::DecoderWeights(Weights& weights, const ModelConfig& config, const ShardPlan& plan)
+    : embeddings(weights.table("model.embed_tokens.weight", config.vocab_size, config.hidden_size)),
+      layers(load_layers(weights, config, plan)),
+      final_norm(norm(weights, config, "model.norm.weight")),
+      head(weights, head_name(weights, config), config, plan) {}
+
+std::uint64_t DecoderWeights::bytes() const {
+    std::uint64_t total = vector_bytes(final_norm) + head.bytes();
+    for (const DecoderLayer& layer : layers) total += layer.bytes();
+    return total;
+}
+
+std::unique_ptr<Model> Model::load(
+    const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
+    std::int64_t max_step_rows, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+    const ShardPlan plan(config, backend.tp_size(), backend.tp_rank());
+    Weights check(checkpoint, backend, config.dtype);
+    (void)DecoderWeights(check, config, plan);
+    check.finish();
+    Weights weights(checkpoint, backend, config.dtype, check.bytes(), progress);
+    return std::make_unique<Decoder>(checkpoint, config, plan, backend,
+                                     DecoderWeights(weights, config, plan), max_step_rows);
+}
+
+Decoder::Decoder(const Checkpoint& checkpoint, const ModelConfig& config, const ShardPlan& plan,
+                 Backend& backend, DecoderWeights weights, std::int64_t max_step_rows)
+    : checkpoint_(checkpoint),
+      config_(config),
+      plan_(plan),
+      backend_(backend),
+      weights_(std::move(weights)),
+      rope_(config.rope, config.head_dim),
+      max_step_rows_(max_step_rows),
+      workspace_(Workspace::allocate(backend, config, plan, max_step_rows)) {}
+
+KvCache Decoder::make_kv_cache(std::int32_t num_pages) {
+    KvCache kv;
+    kv.num_pages = num_pages;
+    for (std::int64_t i = 0; i < config_.num_layers; ++i) {
+        const Shape shape{num_pages, kKvPageTokens, plan_.kv_heads * config_.head_dim};
+        kv.keys.push_back(backend_.allocate(config_.dtype, shape));
+        kv.values.push_back(backend_.allocate(config_.dtype, shape));
+    }
+    return kv;
+}
+
+void Decoder::check(const StepBatch& batch, const KvCache& kv) const {
+    const auto rows = static_cast<std::int64_t>(batch.tokens.size());
+    const auto fail = [](const std::string& what) { throw InternalError("forward: " + what); };
+    if (rows < 1 || rows > max_step_rows_)
+        fail(cat(rows, " rows in a step of at most ", max_step_rows_));
+    std::int64_t next = 0;
+    for (const AttentionSequence& s : batch.sequences) {
+        if (s.first_row != next || s.num_rows < 1 || s.first_position < 0)
+            fail("sequences do not cover the rows in order");
+        next += s.num_rows;
+        const std::int64_t end = std::int64_t{s.first_position} + s.num_rows;
+        if (static_cast<std::int64_t>(s.pages.size()) * kKvPageTokens < end)
+            fail("too few pages for a sequence");
+        for (const std::int32_t page : s.pages) {
+            if (page < 0 || page >= kv.num_pages) fail(cat("page ", page, " of ", kv.num_pages));
+        }
+    }
+    if (next != rows) fail("sequences do not cover the rows");
+    if (rope_.depends_on_length() && batch.lengths.size() != batch.sequences.size())
+        fail("a length is needed for every sequence");
+    if (static_cast<std::int64_t>(batch.output_rows.size()) > rows)
+        fail("more output rows than rows");
+}
+
+Tensor Decoder::forward(const StepBatch& batch, KvCache& kv) {
+    check(batch, kv);
+    const Workspace step = workspace_.first_rows(static_cast<std::int64_t>(batch.tokens.size()));
+    set_positions(batch, step);
+    backend_.embed(weights_.embeddings, batch.tokens, step.residual);
+    for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
+        attention_block(weights_.layers[i], batch, kv.keys[i], kv.values[i], step);
+        mlp_block(weights_.layers[i], step);
+    }
+    return final_hidden(batch, step);
+}
+
+void Decoder::set_positions(const StepBatch& batch, const Workspace& step) {
+    cos_sin_.resize(batch.tokens.size() * static_cast<std::size_t>(config_.head_dim));
+    for (std::size_t i = 0; i < batch.sequences.size(); ++i) {
+        const AttentionSequence& s = batch.sequences[i];
+        const std::int64_t length = rope_.depends_on_length() ? batch.lengths[i] : 0;
+        rope_.fill(s.first_position, s.num_rows, length,
+                   cos_sin_.data() + s.first_row * config_.head_dim);
+    }
+    backend_.copy_from_host(step.cos_sin, cos_sin_.data());
+}
+
+void Decoder::attention_block(const DecoderLayer& layer, const StepBatch& batch, const Tensor& keys,
+                              const Tensor& values, const Workspace& step) {
+    const std::int64_t q_size = plan_.heads * config_.head_dim,
+                       kv_size = plan_.kv_heads * config_.head_dim;
+    const Tensor q = step.qkv.column_range(0, q_size);
+    const Tensor k = step.qkv.column_range(q_size, q_size + kv_size);
+    const Tensor v = step.qkv.column_range(q_size + kv_size, q_size + 2 * kv_size);
+    const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
+
+    backend_.rms_norm(step.residual, layer.attention_norm, static_cast<float>(config_.norm_eps),
+                      step.normed);
+    layer.qkv.forward(backend_, step.normed, step.qkv);
+    backend_.rope(q, step.cos_sin, config_.head_dim);
+    backend_.rope(k, step.cos_sin, config_.head_dim);
+    backend_.store_kv(k, v, batch.sequences, keys, values);
+    backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale,
+                       config_.sliding_window, step.attended);
+    layer.output.forward(backend_, step.attended, step.partial, step.gathered, step.residual);
+}
+
+void Decoder::mlp_block(const DecoderLayer& layer, const Workspace& step) {
+    backend_.rms_norm(step.residual, layer.mlp_norm, static_cast<float>(config_.norm_eps),
+                      step.normed);
+    layer.gate_up.forward(backend_, step.normed, step.gate_up);
+    backend_.silu_mul(step.gate_up, step.activated);
+    layer.down.forward(backend_, step.activated, step.partial, step.gathered, step.residual);
+}
+
+Tensor Decoder::final_hidden(const StepBatch& batch, const Workspace& step) {
+    const auto n = static_cast<std::int64_t>(batch.output_rows.size());
+    const Tensor outputs = step.outputs.row_range(0, n), hidden = step.hidden.row_range(0, n);
+    backend_.gather_rows(step.residual, batch.output_rows, outputs);
+    backend_.rms_norm(outputs, weights_.final_norm, static_cast<float>(config_.norm_eps), hidden);
+    return hidden;
+}
+
+void Decoder::score(const Tensor& hidden, std::span<const LogitTarget> targets,
+                    std::vector<RowScore>& rows, std::vector<float>& target_logits) {
+    weights_.head.score(backend_, hidden, targets, rows, target_logits);
+}
+
+void Decoder::logits(const Tensor& hidden, std::vector<float>& out) {
+    weights_.head.logits(backend_, hidden, out);
+}
+
+}  // namespace muster

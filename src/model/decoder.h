@@ -1,0 +1,73 @@
+#pragma once
+// The decoder of Llama and its relatives: pre-norm attention and gated MLP blocks on an f32
+// residual stream.
+
+#include <vector>
+
+#include "linear.h"
+#include "muster/model/model.h"
+#include "rope.h"
+#include "shard_plan.h"
+#include "vocab_head.h"
+#include "weights.h"
+#include "workspace.h"
+
+namespace muster {
+
+/// One decoder block's weights.
+struct DecoderLayer {
+    DecoderLayer(Weights& weights, const ModelConfig& config, const ShardPlan& plan,
+                 std::int64_t index);
+    std::uint64_t bytes() const;
+
+    Tensor attention_norm, mlp_norm;  ///< [hidden] f32
+    ColumnParallelLinear qkv, gate_up;
+    RowParallelLinear output, down;
+};
+
+/// All weights of a decoder.
+struct DecoderWeights {
+    DecoderWeights(Weights& weights, const ModelConfig& config, const ShardPlan& plan);
+    std::uint64_t bytes() const;
+
+    Tensor embeddings;  ///< [vocab, hidden] in the stored type
+    std::vector<DecoderLayer> layers;
+    Tensor final_norm;  ///< [hidden] f32
+    VocabParallelHead head;
+};
+
+class Decoder : public Model {
+ public:
+    /// `checkpoint` is kept, since the embeddings may be the mapped file.
+    Decoder(const Checkpoint& checkpoint, const ModelConfig& config, const ShardPlan& plan,
+            Backend& backend, DecoderWeights weights, std::int64_t max_step_rows);
+
+    const ModelConfig& config() const override { return config_; }
+    Backend& backend() override { return backend_; }
+    std::uint64_t weight_bytes() const override { return weights_.bytes(); }
+    KvCache make_kv_cache(std::int32_t num_pages) override;
+    Tensor forward(const StepBatch& batch, KvCache& kv) override;
+    void score(const Tensor& hidden, std::span<const LogitTarget> targets,
+               std::vector<RowScore>& rows, std::vector<float>& target_logits) override;
+    void logits(const Tensor& hidden, std::vector<float>& out) override;
+
+ private:
+    void check(const StepBatch& batch, const KvCache& kv) const;
+    void set_positions(const StepBatch& batch, const Workspace& step);
+    void attention_block(const DecoderLayer& layer, const StepBatch& batch, const Tensor& keys,
+                         const Tensor& values, const Workspace& step);
+    void mlp_block(const DecoderLayer& layer, const Workspace& step);
+    Tensor final_hidden(const StepBatch& batch, const Workspace& step);
+
+    Checkpoint checkpoint_;
+    ModelConfig config_;
+    ShardPlan plan_;
+    Backend& backend_;
+    DecoderWeights weights_;
+    Rope rope_;
+    std::int64_t max_step_rows_;
+    Workspace workspace_;
+    std::vector<float> cos_sin_;
+};
+
+}  // namespace muster

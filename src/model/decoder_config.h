@@ -1,0 +1,28 @@
+#pragma once
+// The keys that all decoder families share, with the defaults in which they differ.
+
+#include "muster/config/reader.h"
+#include "muster/model/model_config.h"
+
+namespace muster {
+
+/// Values of keys that a config.json leaves out.
+struct DecoderDefaults {
+    std::int64_t vocab_size, hidden_size, intermediate_size, num_layers, num_heads;
+    std::int64_t num_kv_heads;  ///< 0: as many as heads
+    std::int64_t max_positions;
+    double norm_eps;
+};
+
+/// Reads sizes, activation, tying, special tokens and rope; checks that they fit each other.
+void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
+                         ModelConfig& config);
+
+/// Reads rope_parameters or rope_scaling; `config` already has its sizes.
+RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config);
+
+/// The ids under `key`: an integer or an array of integers. False if the key is absent or null.
+bool read_token_ids(ConfigReader& reader, const char* key, std::int64_t vocab_size,
+                    std::vector<std::int32_t>& ids);
+
+}  // namespace muster

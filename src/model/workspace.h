@@ -1,0 +1,54 @@
+#pragma once
+// The activations of one step, allocated once for the largest step. The same list of shapes is what
+// plan_memory adds up.
+
+#include <cstdint>
+
+#include "muster/backend/backend.h"
+#include "shard_plan.h"
+
+namespace muster {
+
+struct Workspace {
+    Tensor residual;   ///< [rows, hidden] f32
+    Tensor normed;     ///< [rows, hidden] compute
+    Tensor qkv;        ///< [rows, (heads + 2 · kv_heads) · head_dim] f32, local
+    Tensor attended;   ///< [rows, heads · head_dim] compute, local
+    Tensor gate_up;    ///< [rows, 2 · intermediate] f32, local
+    Tensor activated;  ///< [rows, intermediate] compute, local
+    Tensor partial;    ///< [rows, hidden] f32
+    Tensor gathered;   ///< [tp · rows, hidden] f32; none for tp = 1
+    Tensor cos_sin;    ///< [rows, head_dim] f32
+    Tensor outputs;    ///< [rows, hidden] f32
+    Tensor hidden;     ///< [rows, hidden] compute
+
+    /// Calls visit(member, dtype, shape) for every tensor of a workspace of `rows` rows.
+    template <typename Visit>
+    static void for_each(const ModelConfig& config, const ShardPlan& plan, std::int64_t rows,
+                         const Visit& visit);
+    /// The same for the first `rows` rows of a step.
+    static Workspace allocate(Backend& backend, const ModelConfig& config, const ShardPlan& plan,
+                              std::int64_t rows);
+    /// Views of the first `rows` rows.
+    Workspace first_rows(std::int64_t rows) const;
+};
+
+template <typename Visit>
+void Workspace::for_each(const ModelConfig& config, const ShardPlan& plan, std::int64_t rows,
+                         const Visit& visit) {
+    const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
+    visit(&Workspace::residual, DType::f32, Shape{rows, config.hidden_size});
+    visit(&Workspace::normed, config.dtype, Shape{rows, config.hidden_size});
+    visit(&Workspace::qkv, DType::f32, Shape{rows, q + 2 * kv});
+    visit(&Workspace::attended, config.dtype, Shape{rows, q});
+    visit(&Workspace::gate_up, DType::f32, Shape{rows, 2 * plan.intermediate});
+    visit(&Workspace::activated, config.dtype, Shape{rows, plan.intermediate});
+    visit(&Workspace::partial, DType::f32, Shape{rows, config.hidden_size});
+    if (plan.tp > 1)
+        visit(&Workspace::gathered, DType::f32, Shape{plan.tp * rows, config.hidden_size});
+    visit(&Workspace::cos_sin, DType::f32, Shape{rows, config.head_dim});
+    visit(&Workspace::outputs, DType::f32, Shape{rows, config.hidden_size});
+    visit(&Workspace::hidden, config.dtype, Shape{rows, config.hidden_size});
+}
+
+}  // namespace muster
