@@ -42,9 +42,9 @@ class Rewriter {
         while (pos_ < text_.size()) {
             if (text_[pos_] == '"')
                 string();
-            else if (text_.substr(pos_, 3) == "NaN")
+            else if (word("NaN") && before() != '-')
                 replace(3, kNanToken);
-            else if (text_.substr(pos_, 8) == "Infinity")
+            else if (word("Infinity"))
                 replace(8, kInfinityToken);
             else if (text_[pos_] >= '0' && text_[pos_] <= '9')
                 number();
@@ -55,6 +55,14 @@ class Rewriter {
     }
 
  private:
+    char before() const { return pos_ > 0 ? text_[pos_ - 1] : ' '; }
+    // True if `name` stands here and does not run into a number or another word.
+    bool word(std::string_view name) const {
+        std::size_t end = pos_ + name.size();
+        if (text_.substr(pos_, name.size()) != name) return false;
+        char after = end < text_.size() ? text_[end] : ' ';
+        return !is_number_char(after) && (before() == '-' || !is_number_char(before()));
+    }
     void copy(std::size_t count) {
         out_.text += text_.substr(pos_, count);
         pos_ = std::min(pos_ + count, text_.size());
