@@ -67,10 +67,12 @@ class IncrementalDecoder {
     std::string finish();
 
  private:
+    void shrink(const std::string& text);
+
     const Tokenizer* tokenizer_;
     bool skip_special_tokens_;
-    std::vector<TokenId> ids_;
-    std::size_t prefix_begin_ = 0, emitted_ids_ = 0;
+    std::vector<TokenId> window_;  ///< the last ids
+    std::size_t emitted_ = 0;      ///< bytes of decode(window_) that were returned
 };
 
 }  // namespace muster

@@ -1,0 +1,142 @@
+#include "muster/text/tokenizer.h"
+
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+#include "muster/base/utf8.h"
+#include "tokenizer_state.h"
+
+namespace muster {
+namespace {
+
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+
+/// transformers' clean_up_tokenization: undoes the blanks of word-level tokenizers.
+void clean_up_spaces(std::string& text) {
+    static constexpr std::pair<std::string_view, std::string_view> kRules[] = {
+        {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+        {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+    for (const auto& [from, to] : kRules) {
+        std::string out;
+        std::size_t done = 0;
+        for (std::size_t at = text.find(from); at != text.npos; at = text.find(from, done)) {
+            out.append(text, done, at - done);
+            out += to;
+            done = at + from.size();
+        }
+        out.append(text, done);
+        text = std::move(out);
+    }
+}
+
+}  // namespace
+
+void Tokenizer::State::encode_words(std::string_view text, bool at_start,
+                                    std::vector<TokenId>& out) const {
+    if (!pre_tokenizer) return model.encode_word(text, out);
+    PreTokens tokens{std::string(text), {{0, text.size()}}, at_start};
+    pre_tokenizer->apply(tokens);
+    for (const Piece& piece : tokens.pieces) {
+        model.encode_word(
+            std::string_view(tokens.text).substr(piece.begin, piece.end - piece.begin), out);
+    }
+}
+
+void Tokenizer::State::encode_text(std::string_view text, std::vector<TokenId>& out) const {
+    for (const AddedTokens::Section& section : added.split_raw(text)) {
+        if (section.id >= 0) {
+            out.push_back(section.id);
+            continue;
+        }
+        std::string normalized(text.substr(section.begin, section.end - section.begin));
+        if (normalizer) normalizer->apply(normalized);
+        for (const AddedTokens::Section& part : added.split_normalized(normalized)) {
+            if (part.id >= 0) {
+                out.push_back(part.id);
+            } else {
+                encode_words(std::string_view(normalized).substr(part.begin, part.end - part.begin),
+                             section.begin == 0 && part.begin == 0, out);
+            }
+        }
+    }
+}
+
+const std::string* Tokenizer::State::spelling(TokenId id) const {
+    const AddedToken* token = added.find(id);
+    return token != nullptr ? &token->content : model.id_to_token(id);
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+    if (text.size() > kMaxTextBytes) {
+        throw UserError(
+            cat("tokenizer: a text of ", format_bytes(text.size()), " is longer than 1 GiB"));
+    }
+    std::vector<TokenId> ids;
+    ids.reserve(text.size() / 3 + 8);
+    const PostProcessor& post = state_->post_processor;
+    if (add_special_tokens) ids = post.prefix;
+    if (is_valid_utf8(text)) {
+        state_->encode_text(text, ids);
+    } else {
+        state_->encode_text(replace_invalid_utf8(text), ids);
+    }
+    if (add_special_tokens) ids.insert(ids.end(), post.suffix.begin(), post.suffix.end());
+    return ids;
+}
+
+std::string Tokenizer::decode(const std::vector<TokenId>& ids, bool skip_special_tokens) const {
+    std::vector<std::string> tokens;
+    tokens.reserve(ids.size());
+    for (const TokenId id : ids) {
+        const std::string* spelling = state_->spelling(id);
+        if (spelling == nullptr || (skip_special_tokens && is_special(id))) continue;
+        tokens.push_back(*spelling);
+    }
+    if (state_->decoder) state_->decoder->apply(tokens);
+    std::string text = join(tokens, state_->decoder ? "" : " ");
+    if (state_->clean_up_spaces) clean_up_spaces(text);
+    return text;
+}
+
+std::int32_t Tokenizer::vocab_size() const {
+    return state_->vocab_size();
+}
+
+std::optional<TokenId> Tokenizer::token_to_id(std::string_view token) const {
+    return state_->added.token_to_id(token);
+}
+
+std::string Tokenizer::id_to_token(TokenId id) const {
+    const std::string* spelling = state_->spelling(id);
+    return spelling == nullptr ? "" : *spelling;
+}
+
+bool Tokenizer::is_special(TokenId id) const {
+    const AddedToken* token = state_->added.find(id);
+    return token != nullptr && token->special;
+}
+
+std::optional<TokenId> Tokenizer::bos_id() const {
+    return state_->bos;
+}
+std::optional<TokenId> Tokenizer::eos_id() const {
+    return state_->eos;
+}
+
+bool Tokenizer::adds_bos() const {
+    const auto& prefix = state_->post_processor.prefix;
+    return state_->bos && !prefix.empty() && prefix.front() == *state_->bos;
+}
+
+std::optional<std::int64_t> Tokenizer::model_max_length() const {
+    return state_->model_max_length;
+}
+std::string Tokenizer::description() const {
+    return state_->description;
+}
+
+}  // namespace muster
