@@ -3,6 +3,7 @@
 #include <new>
 #include <system_error>
 
+#include "mpi_api.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 #include "muster/mpi/host.h"
@@ -38,18 +39,24 @@ std::string describe_current_exception(const std::string& what) {
     }
 }
 
-[[noreturn]] void throw_encoded(const std::string& error, const std::string& prefix) {
+template <typename E>
+[[noreturn]] void throw_marked(E error, bool agreed) {
+    if (agreed) error.mark_agreed();
+    throw error;
+}
+
+[[noreturn]] void throw_encoded(const std::string& error, const std::string& prefix, bool agreed) {
     const std::size_t blank = error.find(' ');
     const std::string message = prefix + error.substr(blank + 1);
     switch (error[0]) {
         case 'U':
-            throw UserError(message);
+            throw_marked(UserError(message), agreed);
         case 'S':
-            throw SystemError(message);
+            throw_marked(SystemError(message), agreed);
         case 'I':
-            throw InternalError(message);
+            throw_marked(InternalError(message), agreed);
         default:
-            throw Error(message, std::stoi(error.substr(1, blank - 1)));
+            throw_marked(Error(message, std::stoi(error.substr(1, blank - 1))), agreed);
     }
 }
 
@@ -67,7 +74,9 @@ void agree(const Communicator& comm, const std::string& what, const std::functio
     comm.broadcast(error, first);
     std::string place = cat("[rank ", first, " on ", host_name(), "] ");
     comm.broadcast(place, first);
-    throw_encoded(error, comm.size() > 1 ? place : "");
+    // A part of the world may agree on an error that the rest knows nothing of.
+    const bool everywhere = comm.size() == world_size();
+    throw_encoded(error, comm.size() > 1 ? place : "", everywhere);
 }
 
 }  // namespace muster

@@ -74,6 +74,7 @@ LaunchEvidence read_launch_evidence(Getter get) {
 std::string singleton_problem(const LaunchEvidence& evidence, int world_size) {
     if (world_size != 1 || evidence.expected_size <= 1) return "";
     const int n = evidence.expected_size;
+    const std::string version = MpiSession::library_version();
     std::string hint;
     if (evidence.launcher == "srun") {
         hint = cat("start it with `srun --mpi=pmix -n ", n,
@@ -81,9 +82,10 @@ std::string singleton_problem(const LaunchEvidence& evidence, int world_size) {
                    "offers), or inside the job with `mpirun -np ",
                    n, " muster ...`");
     } else {
-        hint = cat(
-            "use the ", evidence.launcher, " of the MPI library that muster was built with (",
-            MpiSession::library_version(), "): `", evidence.launcher, " -n ", n, " muster ...`");
+        hint =
+            cat("use the ", evidence.launcher, " of the MPI library that muster was built with (",
+                version.substr(0, version.find(',')), "): `", evidence.launcher, " -n ", n,
+                " muster ...`");
     }
     return cat(evidence.launcher, " started ", n,
                " processes, but each of them sees a world of one rank; expected one world of ", n,
@@ -97,7 +99,7 @@ int local_size_evidence(Getter get) {
     // "2(x3),1": three nodes with two tasks, then one node with one.
     const char* list = get("SLURM_STEP_TASKS_PER_NODE");
     auto node = number(get, "SLURM_NODEID");
-    if (list == nullptr || !node) return 0;
+    if (list == nullptr || !node || *node < 0) return 0;
     for (const auto& item : split(list, ',')) {
         int tasks = 0, repeats = 1;
         const char* end = item.data() + item.size();

@@ -9,5 +9,7 @@ namespace muster {
 
 /// Throws SystemError "<call>: <MPI's own text>" unless `code` is MPI_SUCCESS.
 void check_mpi(int code, const char* call);
+/// Ranks of MPI_COMM_WORLD; 1 while there is no MPI.
+int world_size();
 
 }  // namespace muster

@@ -11,9 +11,10 @@
 namespace muster {
 
 /// Runs `step` on every rank of `comm`. If it throws anywhere, throws on every rank the error of the lowest
-/// failing rank, with its type and exit code, and "[rank 3 on node12] " in front if comm has several
-/// ranks. `what` names the step for errors that are not ours. Collective. `step` must not communicate over
-/// `comm` or its parts unless it fails on all of their ranks or none before the next call.
+/// failing rank, with its type and exit code, "[rank 3 on node12] " in front if comm has several ranks, and
+/// marked agreed() if comm is the whole world. `what` names the step for errors that are not ours. Collective.
+/// `step` must not communicate over `comm` or its parts unless it fails on all of their ranks or none before
+/// the next call.
 void agree(const Communicator& comm, const std::string& what, const std::function<void()>& step);
 
 }  // namespace muster
