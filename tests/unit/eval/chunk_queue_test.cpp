@@ -21,7 +21,8 @@ WorkPlan plan_of(const std::vector<int>& documents) {
 
 std::vector<Chunk> drain(ChunkQueue& queue) {
     std::vector<Chunk> chunks;
-    for (Chunk chunk = queue.next(); chunk.begin != chunk.end; chunk = queue.next()) chunks.push_back(chunk);
+    for (Chunk chunk = queue.next(); chunk.begin != chunk.end; chunk = queue.next())
+        chunks.push_back(chunk);
     return chunks;
 }
 
@@ -33,7 +34,8 @@ TEST_CASE("chunks cover every request once, in order, and end at documents") {
         CHECK(chunk.begin == next);
         next = chunk.end;
         CHECK(chunk.cost == 10 * (chunk.end - chunk.begin));
-        if (chunk.end < plan.requests.size()) CHECK(plan.origins[chunk.end].sample != plan.origins[chunk.end - 1].sample);
+        if (chunk.end < plan.requests.size())
+            CHECK(plan.origins[chunk.end].sample != plan.origins[chunk.end - 1].sample);
     }
     CHECK(next == plan.requests.size());
     CHECK(queue.next().begin == queue.next().end);

@@ -14,8 +14,12 @@
 namespace muster {
 namespace {
 
-StoredTask make_task(const char* yaml, std::vector<Sample> samples, std::vector<Prediction> predictions) {
-    StoredTask task{read_task_spec(parse_yaml(yaml, "test"), "test"), std::move(samples), std::move(predictions), {}};
+StoredTask make_task(const char* yaml, std::vector<Sample> samples,
+                     std::vector<Prediction> predictions) {
+    StoredTask task{read_task_spec(parse_yaml(yaml, "test"), "test"),
+                    std::move(samples),
+                    std::move(predictions),
+                    {}};
     task.scores = score_task(task.spec, task.samples, task.predictions, 0);
     return task;
 }
@@ -24,7 +28,11 @@ StoredTask choice_task() {
     std::vector<Sample> samples(3);
     std::vector<Prediction> predictions(3);
     for (std::int64_t i = 0; i < 3; ++i) {
-        samples[i] = {.doc_id = i, .prompt = "Grüße " + std::to_string(i), .target = " b", .choices = {"a", "bee", "c"}, .gold = {1}};
+        samples[i] = {.doc_id = i,
+                      .prompt = "Grüße " + std::to_string(i),
+                      .target = " b",
+                      .choices = {"a", "bee", "c"},
+                      .gold = {1}};
         predictions[i].log_likelihoods = {-1.5, -1.25 - static_cast<double>(i), -9.0};
         predictions[i].is_greedy = {0, 1, 0};
         predictions[i].num_tokens = {1, 1, 1};
@@ -35,8 +43,10 @@ StoredTask choice_task() {
     predictions[2].is_greedy.pop_back();
     predictions[2].num_tokens.pop_back();
     return make_task(
-        "task: choice\ndataset_path: json\noutput_type: multiple_choice\ntest_split: test\ndoc_to_text: q\n"
-        "doc_to_target: 1\ndoc_to_choice: [a, b]\nmetric_list: [{metric: acc}, {metric: acc_norm}]\n",
+        "task: choice\ndataset_path: json\noutput_type: multiple_choice\ntest_split: "
+        "test\ndoc_to_text: q\n"
+        "doc_to_target: 1\ndoc_to_choice: [a, b]\nmetric_list: [{metric: acc}, {metric: "
+        "acc_norm}]\n",
         samples, predictions);
 }
 
@@ -49,7 +59,8 @@ StoredTask generation_task() {
         predictions[i].num_tokens = {i};
     }
     return make_task(
-        "task: generate\ndataset_path: json\noutput_type: generate_until\ntest_split: test\ndoc_to_text: q\n"
+        "task: generate\ndataset_path: json\noutput_type: generate_until\ntest_split: "
+        "test\ndoc_to_text: q\n"
         "doc_to_target: a\nmetric_list: [{metric: exact_match}]\n",
         samples, predictions);
 }
@@ -58,24 +69,32 @@ StoredTask rolling_task() {
     std::vector<Sample> samples(2);
     std::vector<Prediction> predictions(2);
     for (std::int64_t i = 0; i < 2; ++i) {
-        samples[i] = {.doc_id = i, .prompt = "one two", .target = "one two", .num_words = 2 + i, .num_bytes = 7};
+        samples[i] = {.doc_id = i,
+                      .prompt = "one two",
+                      .target = "one two",
+                      .num_words = 2 + i,
+                      .num_bytes = 7};
         predictions[i].log_likelihoods = {-20.0 - static_cast<double>(i)};
         predictions[i].is_greedy = {0};
         predictions[i].num_tokens = {4};
     }
     return make_task(
-        "task: rolling\ndataset_path: json\noutput_type: loglikelihood_rolling\ntest_split: test\ndoc_to_text: ''\n"
+        "task: rolling\ndataset_path: json\noutput_type: loglikelihood_rolling\ntest_split: "
+        "test\ndoc_to_text: ''\n"
         "doc_to_target: t\nmetric_list: [{metric: word_perplexity}, {metric: bits_per_byte}]\n",
         samples, predictions);
 }
 
 /// A complete result file below the temporary folder; removed with the object.
 struct TemporaryFile {
-    std::string path = (std::filesystem::temp_directory_path() / ("muster_layout_" + std::to_string(std::rand()) + ".h5")).string();
+    std::string path = (std::filesystem::temp_directory_path() /
+                        ("muster_layout_" + std::to_string(std::rand()) + ".h5"))
+                           .string();
     ~TemporaryFile() { std::remove(path.c_str()); }
 };
 
-void write_file(const std::string& path, const std::function<void(std::vector<StoredTask>&)>& tamper) {
+void write_file(const std::string& path,
+                const std::function<void(std::vector<StoredTask>&)>& tamper) {
     std::vector<StoredTask> tasks{choice_task(), generation_task(), rolling_task()};
     StoredGroup group{{"both", "Both", {"choice"}, {{"acc", true, {}}}, {}}, {}};
     group.results = aggregate_group(group.spec, {&tasks[0].scores.results});
@@ -132,7 +151,8 @@ TEST_CASE("verify accepts a sound file and names what is off in others") {
     }
     SUBCASE("a doubled document") {
         write_file(file.path, [](auto& tasks) { tasks[2].samples[1].doc_id = 0; });
-        CHECK(names(verify_result(file.path), "/tasks/rolling/samples/doc_id: doc_id 0 appears twice"));
+        CHECK(names(verify_result(file.path),
+                    "/tasks/rolling/samples/doc_id: doc_id 0 appears twice"));
     }
     SUBCASE("a changed metric") {
         write_file(file.path, [](auto& tasks) { tasks[2].scores.results[0].value += 1e-9; });
@@ -151,11 +171,14 @@ TEST_CASE("reports hold every row in every format") {
     TemporaryFile file;
     write_file(file.path, [](auto&) {});
     const ResultReader reader(file.path);
-    CHECK(format_report(reader, ReportFormat::csv).find("both,acc,none,0.333") != std::string::npos);
-    CHECK(format_report(reader, ReportFormat::markdown).find("| rolling | word_perplexity ↓ |") != std::string::npos);
+    CHECK(format_report(reader, ReportFormat::csv).find("both,acc,none,0.333") !=
+          std::string::npos);
+    CHECK(format_report(reader, ReportFormat::markdown).find("| rolling | word_perplexity ↓ |") !=
+          std::string::npos);
     CHECK(parse_json(format_report(reader, ReportFormat::json), "report").as_array().size() == 6);
     CHECK(format_report(reader, ReportFormat::text).find("both (group)") != std::string::npos);
-    CHECK(format_samples(reader, {.task = "choice", .doc_id = 2}).find("Grüße 2") != std::string::npos);
+    CHECK(format_samples(reader, {.task = "choice", .doc_id = 2}).find("Grüße 2") !=
+          std::string::npos);
     const std::string wrong = format_samples(reader, {.task = "choice", .only_wrong = true});
     CHECK(wrong.find("doc 0") == std::string::npos);
     CHECK(wrong.find("doc 1") != std::string::npos);

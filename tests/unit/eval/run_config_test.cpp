@@ -42,11 +42,13 @@ TEST_CASE("defaults and overrides") {
 
 TEST_CASE("the resolved configuration reads back as itself") {
     const RunConfig run = read_run_config(
-        parse_json(R"({"model": {"path": "m", "max_length": 99}, "tasks": [{"name": "b", "repeats": 3}], "limit": 5,
+        parse_json(
+            R"({"model": {"path": "m", "max_length": 99}, "tasks": [{"name": "b", "repeats": 3}], "limit": 5,
                        "parallel": {"tensor": 2}, "generation": {"until": ["x"]}, "output": "o.h5"})",
-                   "test"),
+            "test"),
         "a.json");
-    const RunConfig again = read_run_config(parse_json(to_json(run.resolved), "resolved"), "resolved");
+    const RunConfig again =
+        read_run_config(parse_json(to_json(run.resolved), "resolved"), "resolved");
     CHECK(to_json(again.resolved) == to_json(run.resolved));
     CHECK(again.limit == 5);
     CHECK(again.tensor_parallel == 2);
@@ -54,15 +56,17 @@ TEST_CASE("the resolved configuration reads back as itself") {
 }
 
 TEST_CASE("all problems come at once, with suggestions") {
-    const std::string message =
-        problems_of(R"({"model": {"path": "m", "dtpye": "auto"}, "tasks": [], "limit": 0, "sed": 1, "parallel": {"device": "tpu"}})");
-    for (const char* part : {"a.json", "/model/dtpye", "\"dtype\"", "/tasks", "/limit", "/sed", "\"seed\"", "/parallel/device", "tpu"})
+    const std::string message = problems_of(
+        R"({"model": {"path": "m", "dtpye": "auto"}, "tasks": [], "limit": 0, "sed": 1, "parallel": {"device": "tpu"}})");
+    for (const char* part : {"a.json", "/model/dtpye", "\"dtype\"", "/tasks", "/limit", "/sed",
+                             "\"seed\"", "/parallel/device", "tpu"})
         CHECK_MESSAGE(message.find(part) != std::string::npos, part, " in ", message);
 }
 
 TEST_CASE("merging lays one object over another") {
     Value base = parse_json(R"({"a": {"b": 1, "c": 2}, "d": [1]})", "t");
-    merge_into(base.as_object(), parse_json(R"({"a": {"c": 3}, "d": [2, 3], "e": null})", "t").as_object());
+    merge_into(base.as_object(),
+               parse_json(R"({"a": {"c": 3}, "d": [2, 3], "e": null})", "t").as_object());
     CHECK(to_json(base) == R"({"a":{"b":1,"c":3},"d":[2,3],"e":null})");
 }
 
