@@ -41,13 +41,15 @@ std::vector<DecoderLayer> load_layers(Weights& weights, const ModelConfig& confi
     return layers;
 }
 
-/// The head's tensor: the embeddings if they are tied, even if the checkpoint has a head of its
-/// own.
-std::string head_name(Weights& weights, const ModelConfig& config) {
-    const std::string own = "lm_head.weight";
-    if (!config.tie_embeddings) return own;
-    weights.ignore(own);
-    return "model.embed_tokens.weight";
+const char* const kEmbeddings = "model.embed_tokens.weight";
+const char* const kHead = "lm_head.weight";
+
+/// The tensor of tied embeddings. A checkpoint may hold both names, of which the head's is ignored,
+/// or only one: safetensors stores shared memory once, under either name.
+const char* tied_name(Weights& weights) {
+    if (!weights.has(kEmbeddings) && weights.has(kHead)) return kHead;
+    weights.ignore(kHead);
+    return kEmbeddings;
 }
 
 }  // namespace
@@ -73,10 +75,11 @@ std::uint64_t DecoderLayer::bytes() const {
 }
 
 DecoderWeights::DecoderWeights(Weights& weights, const ModelConfig& config, const ShardPlan& plan)
-    : embeddings(weights.table("model.embed_tokens.weight", config.vocab_size, config.hidden_size)),
+    : embeddings(weights.table(config.tie_embeddings ? tied_name(weights) : kEmbeddings,
+                               config.vocab_size, config.hidden_size)),
       layers(load_layers(weights, config, plan)),
       final_norm(norm(weights, config, "model.norm.weight")),
-      head(weights, head_name(weights, config), config, plan) {}
+      head(weights, config.tie_embeddings ? tied_name(weights) : kHead, config, plan) {}
 
 std::uint64_t DecoderWeights::bytes() const {
     std::uint64_t total = vector_bytes(final_norm) + head.bytes();

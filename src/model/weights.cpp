@@ -51,23 +51,27 @@ Weights::Weights(const Checkpoint& checkpoint, Backend& backend, DType compute,
       total_bytes_(total_bytes),
       progress_(std::move(progress)) {}
 
+void Weights::problem(const std::string& message) {
+    if (std::find(problems_.begin(), problems_.end(), message) == problems_.end())
+        problems_.push_back(message);
+}
+
 const StoredTensor* Weights::find(const WeightSlice& slice) {
     asked_.insert(slice.name);
     const StoredTensor* tensor = checkpoint_.find(slice.name);
     if (!tensor) {
-        problems_.push_back(cat("missing tensor ", slice.name, " ", to_string(slice.shape)));
+        problem(cat("missing tensor ", slice.name, " ", to_string(slice.shape)));
         return nullptr;
     }
     if (tensor->shape != slice.shape) {
-        problems_.push_back(cat(tensor->file, ": tensor ", slice.name, " has shape ",
-                                to_string(tensor->shape), "; config.json implies ",
-                                to_string(slice.shape)));
+        problem(cat(tensor->file, ": tensor ", slice.name, " has shape ", to_string(tensor->shape),
+                    "; config.json implies ", to_string(slice.shape)));
         return nullptr;
     }
     try {
         (void)float_dtype_of(*tensor);
     } catch (const UserError& error) {
-        problems_.push_back(error.what());
+        problem(error.what());
         return nullptr;
     }
     return tensor;

@@ -53,6 +53,7 @@ class Weights {
     /// A whole [rows, columns] look-up table.
     Tensor table(const std::string& name, std::int64_t rows, std::int64_t columns);
 
+    bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
     /// A tensor that may be there and is not used.
     void ignore(const std::string& name) { asked_.insert(name); }
     /// Stored bytes asked for so far.
@@ -62,6 +63,8 @@ class Weights {
     void finish();
 
  private:
+    /// Records a problem once.
+    void problem(const std::string& message);
     /// The tensor if its shape is right; else nullptr and a problem.
     const StoredTensor* find(const WeightSlice& slice);
     /// Counts a slice as read.
