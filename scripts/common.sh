@@ -39,6 +39,7 @@ mpi_settings() {
     fi
     export OMPI_MCA_rmaps_base_oversubscribe=1      # --oversubscribe
     export OMPI_MCA_hwloc_base_binding_policy=none  # --bind-to none
+    export OMPI_MCA_btl_vader_single_copy_mechanism=none  # containers forbid reading another rank's memory
     if [ "$(nproc)" -lt 4 ]; then
         export OMPI_MCA_mpi_yield_when_idle=1       # a waiting rank gives its core away
     fi
