@@ -12,6 +12,7 @@ namespace muster {
 namespace {
 
 constexpr std::size_t kMaxTokenBytes = 64 * 1024;
+constexpr char32_t kCharacterTable = 0x3000;
 
 std::uint64_t next_serial() {
     static std::atomic<std::uint64_t> last{0};
@@ -32,6 +33,7 @@ Bpe::Bpe(const JsonNode& node)
       fuse_unknown_(node.boolean_or("fuse_unk", false)),
       byte_fallback_(node.boolean_or("byte_fallback", false)),
       ignore_merges_(node.boolean_or("ignore_merges", false)),
+      may_cut_(!ignore_merges_ && word_prefix_.empty() && word_suffix_.empty()),
       serial_(next_serial()) {
     if (const auto dropout = node.find("dropout")) {
         if (!dropout->value().is_number() || dropout->value().as_real() != 0) {
@@ -43,6 +45,11 @@ Bpe::Bpe(const JsonNode& node)
     if (const auto unknown = node.find("unk_token")) {
         unknown_id_ = token_to_id(unknown->string());
         if (!unknown_id_) unknown->fail(cat("\"", unknown->string(), "\" is not in /model/vocab"));
+    }
+    for (char32_t character = 0; character < kCharacterTable; character++) {
+        std::string text;
+        append_utf8(text, character);
+        character_ids_.push_back(token_to_id(text).value_or(-1));
     }
     for (int byte = 0; byte < 256; byte++) {
         byte_ids_.push_back(token_to_id(byte_token(byte)).value_or(-1));
@@ -65,6 +72,7 @@ void Bpe::read_vocabulary(const JsonNode& node) {
             place->second = static_cast<TokenId>(index);  // a repeated key: the last one counts
         if (tokens_.size() <= index) tokens_.resize(index + 1, nullptr);
         tokens_[index] = &place->first;
+        cutter_.learn_token(token);
     }
 }
 
@@ -73,6 +81,7 @@ void Bpe::read_merges(const JsonNode& node) {
     const Array& merges = node.value().as_array();
     if (merges.size() > static_cast<std::size_t>(kMaxTokenId)) node.fail("too many merges");
     merges_.reserve(merges.size());
+    if (may_cut_) cutter_.reserve(merges.size());
     for (std::size_t rank = 0; rank < merges.size(); rank++) {
         const Value& entry = merges[rank];
         std::string_view left, right;
@@ -110,6 +119,7 @@ bool Bpe::is_merge(std::string_view left, std::string_view right) const {
 
 void Bpe::add_merge(std::string_view left, std::string_view right, std::size_t rank) {
     const std::string merged = cat(left, right.substr(word_prefix_.size()));
+    if (may_cut_) cutter_.learn_merge(left, right);
     merges_.insert(*token_to_id(left), *token_to_id(right),
                    {static_cast<std::uint32_t>(rank), *token_to_id(merged)});
 }
@@ -126,6 +136,15 @@ const std::string* Bpe::id_to_token(TokenId id) const {
 }
 
 void Bpe::encode_word(std::string_view word, std::vector<TokenId>& out) const {
+    if (WordCache::accepts(word) || !may_cut_) return encode_segment(word, out);
+    for (std::size_t begin = 0; begin < word.size();) {
+        const std::size_t end = cutter_.segment_end(word, begin);
+        encode_segment(word.substr(begin, end - begin), out);
+        begin = end;
+    }
+}
+
+void Bpe::encode_segment(std::string_view word, std::vector<TokenId>& out) const {
     const bool cached = WordCache::accepts(word);
     WordCache& cache = WordCache::of_this_thread();
     if (cached && cache.find(serial_, word, out)) return;
@@ -141,6 +160,13 @@ void Bpe::encode_word(std::string_view word, std::vector<TokenId>& out) const {
     out.insert(out.end(), symbols.begin(), symbols.end());
 }
 
+std::optional<TokenId> Bpe::character_id(std::string_view character, char32_t code_point) const {
+    if (code_point >= kCharacterTable) return token_to_id(character);
+    const TokenId id = character_ids_[code_point];
+    if (id < 0) return std::nullopt;
+    return id;
+}
+
 /// The tokens of the single characters. As in the reference, an unknown character is held back
 /// until the next known one (so that several can fuse), byte tokens do not flush it, and without
 /// unk_token it vanishes.
@@ -149,15 +175,19 @@ void Bpe::spell(std::string_view word, std::vector<TokenId>& out) const {
     std::string spelled;
     for (std::size_t pos = 0; pos < word.size();) {
         const std::size_t begin = pos;
-        next_code_point(word, pos);
+        const char32_t code_point = next_code_point(word, pos);
         std::string_view character = word.substr(begin, pos - begin);
+        std::optional<TokenId> id;
         if ((begin > 0 && !word_prefix_.empty()) || (pos == word.size() && !word_suffix_.empty())) {
             spelled = begin > 0 ? word_prefix_ : "";
             spelled += character;
             if (pos == word.size()) spelled += word_suffix_;
             character = spelled;
+            id = token_to_id(character);
+        } else {
+            id = character_id(character, code_point);
         }
-        if (const auto id = token_to_id(character)) {
+        if (id) {
             if (unknown_pending) out.push_back(*unknown_id_);
             unknown_pending = false;
             out.push_back(*id);

@@ -12,6 +12,7 @@
 #include "json_node.h"
 #include "merge_table.h"
 #include "muster/text/tokenizer.h"
+#include "word_cutter.h"
 
 namespace muster {
 
@@ -36,6 +37,8 @@ class Bpe {
     void read_merges(const JsonNode& node);
     void add_merge(std::string_view left, std::string_view right, std::size_t rank);
     bool is_merge(std::string_view left, std::string_view right) const;
+    std::optional<TokenId> character_id(std::string_view character, char32_t code_point) const;
+    void encode_segment(std::string_view segment, std::vector<TokenId>& out) const;
     void spell(std::string_view word, std::vector<TokenId>& out) const;
     bool spell_bytes(std::string_view character, std::vector<TokenId>& out) const;
     void merge(std::vector<TokenId>& symbols) const;
@@ -52,10 +55,13 @@ class Bpe {
     std::unordered_map<std::string, TokenId, StringHash, std::equal_to<>> ids_;
     std::vector<const std::string*> tokens_;  ///< by id; points into ids_
     MergeTable merges_;
-    std::vector<TokenId> byte_ids_;  ///< of <0x00>..<0xFF>, -1 where missing
+    WordCutter cutter_;
+    std::vector<TokenId> character_ids_;  ///< of single characters below U+3000, -1 where missing
+    std::vector<TokenId> byte_ids_;       ///< of <0x00>..<0xFF>, -1 where missing
     std::string word_prefix_, word_suffix_;
     std::optional<TokenId> unknown_id_;
     bool fuse_unknown_, byte_fallback_, ignore_merges_;
+    bool may_cut_;          ///< words may be encoded in segments
     std::uint64_t serial_;  ///< tells the cache entries of different models apart
 };
 
