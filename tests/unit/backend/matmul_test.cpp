@@ -1,0 +1,122 @@
+#include <cmath>
+
+#include "backend_test.h"
+#include "muster/base/error.h"
+
+using namespace muster;
+
+namespace {
+
+/// What the contract says, one element at a time: fused multiply-add in ascending k within a shard,
+/// the shards as a tree.
+float reference(const float* x, const float* w, std::int64_t k, int shards) {
+    std::vector<float> sums;
+    for (int s = 0; s < shards; ++s) {
+        float sum = 0;
+        for (std::int64_t i = s * k / shards; i < (s + 1) * k / shards; ++i)
+            sum = std::fma(x[i], w[i], sum);
+        sums.push_back(sum);
+    }
+    for (; sums.size() > 1; sums.resize(sums.size() / 2)) {
+        for (std::size_t i = 0; i < sums.size() / 2; ++i) sums[i] = sums[2 * i] + sums[2 * i + 1];
+    }
+    return sums[0];
+}
+
+}  // namespace
+
+TEST_CASE("matmul equals the contract bit for bit, for every type, shape and kernel set") {
+    RandomInput input;
+    for (const cpu::Isa isa : cpu::available_isas()) {
+        TestBackend backend(isa);
+        for (const DType dtype : kFloatTypes) {
+            for (int round = 0; round < 12; ++round) {
+                const int shards = 1 << input.integer(0, 3);
+                const std::int64_t rows = input.integer(1, 30), n = input.integer(1, 100),
+                                   k = shards * input.integer(1, 40);
+                CAPTURE(rows);
+                CAPTURE(n);
+                CAPTURE(k);
+                CAPTURE(shards);
+                // The matrix is cut out of a larger stored one, its first rows from another.
+                const std::int64_t top = input.integer(0, n), margin = input.integer(0, 5);
+                const std::vector<float> stored = input.floats((n + margin) * (k + margin)),
+                                         other = input.floats(n * k);
+                const OwnedTensor main(stored, dtype, {n + margin, k + margin}),
+                    first(other, dtype, {n, k});
+                const std::vector<float> x = input.floats(rows * k), bias = input.floats(n);
+                const auto matrix = backend->load_matrix(
+                    dtype,
+                    {{&first.stored, 0, top, 0, k},
+                     {&main.stored, margin, margin + n - top, margin, margin + k}},
+                    shards);
+                CHECK(matrix->bytes() == cpu_matrix_bytes(dtype, n, k));
+
+                const bool with_bias = input.integer(0, 1) == 1;
+                const Tensor y = backend.poisoned({rows, n});
+                backend->matmul(backend.tensor(x, {rows, k}, dtype), *matrix,
+                                with_bias ? backend.tensor(bias, {n}) : Tensor(), y);
+
+                std::vector<float> expected;
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    for (std::int64_t c = 0; c < n; ++c) {
+                        std::vector<float> xr, wc;
+                        for (std::int64_t i = 0; i < k; ++i) {
+                            const std::int64_t at =
+                                c < top ? c * k + i
+                                        : (margin + c - top) * (k + margin) + margin + i;
+                            xr.push_back(rounded(x[static_cast<std::size_t>(r * k + i)], dtype));
+                            wc.push_back(rounded(
+                                (c < top ? other : stored)[static_cast<std::size_t>(at)], dtype));
+                        }
+                        expected.push_back(reference(xr.data(), wc.data(), k, shards) +
+                                           (with_bias ? bias[static_cast<std::size_t>(c)] : 0.0f));
+                    }
+                }
+                CHECK(same_bits(backend.values(y), expected));
+            }
+        }
+    }
+}
+
+TEST_CASE("a stored type that differs from the compute type is converted") {
+    RandomInput input;
+    TestBackend backend;
+    const std::vector<float> values = input.floats(7 * 9);
+    for (const DType stored : kFloatTypes) {
+        for (const DType compute : kFloatTypes) {
+            const OwnedTensor tensor(values, stored, {7, 9});
+            const auto matrix = backend->load_matrix(compute, {{&tensor.stored, 0, 7, 0, 9}}, 1);
+            std::vector<float> identity(81);
+            for (std::size_t i = 0; i < 9; ++i) identity[i * 9 + i] = 1;
+            const Tensor y = backend.poisoned({9, 7});
+            backend->matmul(backend.tensor(identity, {9, 9}, compute), *matrix, {}, y);
+            const std::vector<float> got = backend.values(y);
+            for (std::size_t i = 0; i < 9; ++i) {
+                for (std::size_t j = 0; j < 7; ++j)
+                    CHECK(got[i * 7 + j] == rounded(rounded(values[j * 9 + i], stored), compute));
+            }
+        }
+    }
+}
+
+TEST_CASE("parts without a tensor are zeros, and parts that do not fit are refused") {
+    RandomInput input;
+    TestBackend backend;
+    const OwnedTensor tensor(input.floats(12), DType::f32, {3, 4});
+    const auto matrix =
+        backend->load_matrix(DType::f32, {{&tensor.stored, 0, 3, 0, 4}, {nullptr, 0, 5, 0, 4}}, 1);
+    CHECK(matrix->n() == 8);
+    const Tensor y = backend.poisoned({1, 8});
+    backend->matmul(backend.tensor({1, 1, 1, 1}, {1, 4}), *matrix, {}, y);
+    const std::vector<float> got = backend.values(y);
+    for (std::size_t i = 3; i < 8; ++i) CHECK(got[i] == 0.0f);
+    CHECK_THROWS_AS(backend->load_matrix(DType::f32, {{&tensor.stored, 0, 4, 0, 4}}, 1),
+                    InternalError);
+    CHECK_THROWS_AS(backend->load_matrix(DType::f32, {{&tensor.stored, 0, 3, 1, 5}}, 1),
+                    InternalError);
+    CHECK_THROWS_AS(backend->load_matrix(DType::f32, {{&tensor.stored, 0, 3, 0, 4}}, 3),
+                    InternalError);
+    CHECK_THROWS_AS(backend->matmul(backend.tensor({1, 1, 1}, {1, 3}), *matrix, {}, y),
+                    InternalError);
+}
