@@ -13,8 +13,8 @@ Tokenizer byte_tokenizer() {
         const bool printable = (byte > 32 && byte < 127) || (byte > 160 && byte != 173);
         std::string spelling;
         append_utf8(spelling, printable ? static_cast<char32_t>(byte) : other++);
-        if (spelling == "\"" || spelling == "\\") spelling.insert(0, "\\");
-        vocab += cat(byte ? "," : "", "\"", spelling, "\":", byte);
+        const char* escape = spelling == "\"" || spelling == "\\" ? "\\" : "";
+        vocab += cat(byte ? "," : "", "\"", escape, spelling, "\":", byte);
     }
     const auto special = [](const char* content, int id) {
         return cat(

@@ -93,9 +93,7 @@ TEST_CASE(
     std::vector<Request> requests = mixed_requests();
     std::vector<Completion> expected;
     for (const Request& request : requests) {
-        expected.push_back(request.max_new_tokens > 0 || request.kind == Request::Kind::score
-                               ? expected_completion(request, tokenizer)
-                               : Completion{.id = request.id, .finish = FinishReason::length});
+        expected.push_back(expected_completion(request, tokenizer));
     }
     int stopped = 0;
     for (const Completion& completion : expected)

@@ -45,6 +45,7 @@ Completion expected_completion(const Request& request, const Tokenizer& tokenize
     if (request.kind == Request::Kind::score) return expected_score(request);
     Completion completion;
     completion.id = request.id;
+    if (request.max_new_tokens == 0) completion.finish = FinishReason::length;
     const SamplingOptions& sampling = request.sampling;
     std::vector<std::int32_t> all = request.tokens;
     std::uint32_t history = kEmptyHistory;

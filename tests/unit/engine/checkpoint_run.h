@@ -1,0 +1,42 @@
+#pragma once
+// A checkpoint directory ready to run, for tests on one rank and on several.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "muster/engine/engine.h"
+#include "muster/model/model.h"
+#include "muster/mpi/communicator.h"
+#include "muster/tensor/checkpoint.h"
+
+namespace muster::test {
+
+/// A model on the CPU backend over the tensor-parallel group `group`, which must outlive it.
+class LoadedModel {
+ public:
+    LoadedModel(const std::string& directory, int threads, const Communicator& group,
+                std::int64_t max_step_rows);
+    Model& operator*() { return *model_; }
+    Model* operator->() { return model_.get(); }
+
+ private:
+    Checkpoint checkpoint_;
+    std::unique_ptr<Backend> backend_;
+    std::unique_ptr<Model> model_;
+};
+
+/// The tiny checkpoints of tests/golden/models, sorted.
+std::vector<std::string> golden_models();
+
+/// Scores of shared and of whole inputs, greedy, penalised and sampled generations, some longer
+/// than a page.
+std::vector<Request> sample_requests(std::int64_t vocab_size, std::int64_t max_positions);
+
+/// Loads `directory` and runs `requests` on it.
+std::vector<Completion> run_checkpoint(const std::string& directory, int threads,
+                                       const Communicator& group, const Tokenizer& tokenizer,
+                                       const EngineOptions& options,
+                                       const std::vector<Request>& requests);
+
+}  // namespace muster::test
