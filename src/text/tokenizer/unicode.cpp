@@ -57,7 +57,10 @@ void strip_accents(std::string& text) {
     out.reserve(text.size());
     for (std::size_t pos = 0; pos < text.size();) {
         const char32_t c = next_code_point(text, pos);
-        if (utf8proc_category(static_cast<int>(c)) != UTF8PROC_CATEGORY_MN) append_utf8(out, c);
+        const auto category = utf8proc_category(static_cast<int>(c));
+        const bool mark = category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
+                          category == UTF8PROC_CATEGORY_ME;
+        if (!mark) append_utf8(out, c);
     }
     text = std::move(out);
 }

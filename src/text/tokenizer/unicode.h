@@ -11,7 +11,7 @@ enum class NormalForm { nfc, nfd, nfkc, nfkd };
 void normalize_unicode(std::string& text, NormalForm form);
 /// Lower case character by character, without context (Rust's char::to_lowercase).
 void lowercase(std::string& text);
-/// Removes non-spacing marks (category Mn).
+/// Removes combining marks (category M).
 void strip_accents(std::string& text);
 /// Unicode White_Space.
 bool is_white_space(char32_t code_point);
