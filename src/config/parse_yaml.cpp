@@ -12,6 +12,7 @@
 
 #include "muster/base/error.h"
 #include "muster/base/text.h"
+#include "muster/base/utf8.h"
 #include "muster/config/parse.h"
 #include "place.h"
 #include "yaml_scalar.h"
@@ -47,6 +48,20 @@ Extent extent_of(const Value& value) {
     return extent;
 }
 
+// yaml-cpp 0.7 turns the escapes \N and \_ into the bytes 0x85 and 0xA0 instead of UTF-8. The
+// document was UTF-8, so that a byte out of place can only be one of those.
+std::string with_escapes_mended(const std::string& text) {
+    if (is_valid_utf8(text)) return text;
+    std::string mended;
+    for (std::size_t pos = 0; pos < text.size();) {
+        std::size_t begin = pos;
+        char32_t code_point = next_code_point(text, pos);
+        bool stray = code_point == 0xFFFD && pos - begin == 1;
+        append_utf8(mended, stray ? static_cast<unsigned char>(text[begin]) : code_point);
+    }
+    return mended;
+}
+
 class Builder : public YAML::EventHandler {
  public:
     explicit Builder(std::string place) : place_(std::move(place)) {}
@@ -73,7 +88,8 @@ class Builder : public YAML::EventHandler {
         set_key(mark, named->second.as_string());
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  const std::string& text) override {
+                  const std::string& raw) override {
+        std::string text = with_escapes_mended(raw);
         count(mark, 1);
         if (!expects_key()) return deliver(mark, anchor, scalar(mark, tag, text));
         if (anchor != YAML::NullAnchor) anchors_[anchor] = text;

@@ -38,6 +38,7 @@ TEST_CASE("quoted, block and !!str scalars stay text") {
     CHECK(yaml("a: >-\n  x\n  y\n") == R"({"a":"x y"})");
     CHECK(yaml("a: |-\n  yes\n") == R"({"a":"yes"})");
     CHECK(yaml("\"\\u00e9\\n\\x41\"") == R"("é\nA")");
+    CHECK(yaml(R"("é\N\_\L\P\x85")") == "\"é\u0085\u00A0\u2028\u2029\u0085\"");
 }
 
 TEST_CASE("standard tags convert or complain, !function is kept, others are refused") {
