@@ -15,6 +15,12 @@ namespace muster {
 /// Version of the layout, stored as the root attribute schema_version.
 inline constexpr int kResultSchemaVersion = 1;
 
+/// The path of `name` below `group`, with what HDF5 cannot have in a name escaped ("/" as %2F, "%" as %25).
+/// Use it for names from outside: tasks, groups, metrics.
+std::string child_path(const std::string& group, const std::string& name);
+std::string escape_name(const std::string& name);
+std::string unescape_name(const std::string& name);
+
 class ResultWriter {
  public:
     /// Creates `path` + ".tmp". Throws UserError if `path` exists and not `overwrite`, or its folder cannot be written.
@@ -26,7 +32,8 @@ class ResultWriter {
     static void check_writable(const std::string& path, bool overwrite);
 
     void write_group(const std::string& path, const std::string& description);
-    /// One dataset per column below the group `path` (made if absent), each with its description and a SHA-256 of its content.
+    /// One dataset per column below the group `path` (made if absent), each with its description and a SHA-256 of its
+    /// content. All columns of a group have equally many rows. Column names may be any text.
     void write_columns(const std::string& path, const std::vector<Column>& columns);
     void write_summary(const std::string& path, const std::vector<SummaryRow>& rows);
     void write_attribute(const std::string& path, const std::string& name, const std::string& value);
@@ -48,10 +55,12 @@ class ResultReader {
     explicit ResultReader(const std::string& path);
     ~ResultReader();
 
-    /// Names of the members of a group, in name order; empty if absent.
+    // Everything below throws UserError for what does not have the expected form, and trusts no size in the file.
+
+    /// Names of the members of a group as they were before escaping, in name order; empty if absent. Use child_path().
     std::vector<std::string> members(const std::string& path) const;
     bool exists(const std::string& path) const;
-    /// All columns of a group (description included). Throws UserError if a column's checksum does not fit and `check`.
+    /// All columns of a group (description included), in the order of writing. Throws UserError if a column's checksum does not fit and `check`.
     std::vector<Column> read_columns(const std::string& path, bool check = true) const;
     /// One column, or UserError.
     Column read_column(const std::string& group, const std::string& name) const;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct Column {
     Data data;
     std::int64_t width = 0;
 
+    /// Throws InternalError if the values do not fill rows of `width`.
     std::int64_t rows() const;
     bool operator==(const Column&) const = default;
 };
@@ -30,6 +32,13 @@ struct SummaryRow {
     std::int64_t n = 0;
     bool higher_is_better = true;
     bool is_group = false;
+    bool operator==(const SummaryRow&) const = default;
 };
+
+/// Text as a result file can hold it: malformed UTF-8 becomes U+FFFD and U+0000 becomes U+2400. The writer applies it
+/// to all text; whoever scores text that is to be verified from the file applies it before.
+std::string storable_text(std::string_view text);
+/// True if storable_text() would change nothing.
+bool is_storable_text(std::string_view text);
 
 }  // namespace muster
