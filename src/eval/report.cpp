@@ -38,7 +38,7 @@ std::vector<std::vector<std::string>> cells_of(const std::vector<SummaryRow>& ro
         cells.push_back({row.is_group ? row.task + " (group)" : row.task,
                          cat(row.metric, row.higher_is_better ? " ↑" : " ↓"), row.filter,
                          number(row.value),
-                         std::isnan(row.stderr_value) ? "" : "± " + number(row.stderr_value),
+                         std::isnan(row.stderr_value) ? "" : cat("± ", number(row.stderr_value)),
                          format_count(static_cast<std::uint64_t>(row.n))});
     return cells;
 }
@@ -89,11 +89,11 @@ std::string markdown_cell(const std::string& text) {
 
 std::string as_markdown(const std::vector<SummaryRow>& rows) {
     std::string out = "|";
-    for (const std::string& name : kHeader) out += " " + name + " |";
+    for (const std::string& name : kHeader) out += cat(" ", name, " |");
     out += "\n|---|---|---|---:|---:|---:|\n";
     for (const auto& cells : cells_of(rows)) {
         out += "|";
-        for (const std::string& cell : cells) out += " " + markdown_cell(cell) + " |";
+        for (const std::string& cell : cells) out += cat(" ", markdown_cell(cell), " |");
         out += "\n";
     }
     return out;
@@ -135,12 +135,12 @@ std::string format_summary(const std::vector<SummaryRow>& rows) {
     for (std::size_t l = 0; l < lines.size(); ++l) {
         std::string text;
         for (std::size_t i = 0; i < lines[l].size(); ++i)
-            text += (i ? "  " : "") + pad(lines[l][i], widths[i], i >= 3);
+            text += cat(i ? "  " : "", pad(lines[l][i], widths[i], i >= 3));
         while (!text.empty() && text.back() == ' ') text.pop_back();
         out += text + "\n";
         if (l == 0) {
             for (std::size_t i = 0; i < widths.size(); ++i)
-                out += (i ? "  " : "") + std::string(widths[i], '-');
+                out += cat(i ? "  " : "", std::string(widths[i], '-'));
             out += "\n";
         }
     }
