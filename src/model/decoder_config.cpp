@@ -1,5 +1,7 @@
 #include "decoder_config.h"
 
+#include <algorithm>
+
 #include "muster/base/text.h"
 
 namespace muster {
@@ -12,19 +14,19 @@ constexpr std::int64_t kMaxVocab = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 
 constexpr std::int64_t kMaxHeadDim = 1 << 12, kMaxPositions = 1 << 28;
 
 void read_heads(ConfigReader& reader, const DecoderDefaults& defaults, ModelConfig& config) {
-    config.num_heads = reader.integer_or("num_attention_heads", defaults.num_heads, {1, kMaxHeads});
+    config.num_heads = size_or(reader, "num_attention_heads", defaults.num_heads, kMaxHeads);
     // Absent takes the family's default, null means one key head per query head.
-    const bool kv_absent = !reader.has("num_key_value_heads");
+    const bool kv_absent = is_absent(reader, "num_key_value_heads");
     const std::int64_t kv_default =
         kv_absent && defaults.num_kv_heads > 0 ? defaults.num_kv_heads : config.num_heads;
-    config.num_kv_heads = reader.integer_or("num_key_value_heads", kv_default, {1, kMaxHeads});
+    config.num_kv_heads = size_or(reader, "num_key_value_heads", kv_default, kMaxHeads);
     if (config.num_heads % config.num_kv_heads != 0) {
         reader.problem("num_attention_heads",
                        cat(config.num_heads, " heads are not a multiple of ", config.num_kv_heads,
                            " key-value heads (num_key_value_heads)"));
     }
     config.head_dim =
-        reader.integer_or("head_dim", config.hidden_size / config.num_heads, {1, kMaxHeadDim});
+        size_or(reader, "head_dim", config.hidden_size / config.num_heads, kMaxHeadDim);
     const bool derived = reader.value("head_dim").is_null();
     if (derived && config.hidden_size % config.num_heads != 0) {
         reader.problem("hidden_size",
@@ -38,6 +40,11 @@ void read_heads(ConfigReader& reader, const DecoderDefaults& defaults, ModelConf
 }
 
 }  // namespace
+
+std::int64_t size_or(ConfigReader& reader, const char* key, std::int64_t fallback,
+                     std::int64_t max) {
+    return std::max<std::int64_t>(1, reader.integer_or(key, fallback, {1, max}));
+}
 
 bool read_token_ids(ConfigReader& reader, const char* key, std::int64_t vocab_size,
                     std::vector<std::int32_t>& ids) {
@@ -56,14 +63,13 @@ bool read_token_ids(ConfigReader& reader, const char* key, std::int64_t vocab_si
 
 void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
                          ModelConfig& config) {
-    config.vocab_size = reader.integer_or("vocab_size", defaults.vocab_size, {1, kMaxVocab});
-    config.hidden_size = reader.integer_or("hidden_size", defaults.hidden_size, {1, kMaxWidth});
+    config.vocab_size = size_or(reader, "vocab_size", defaults.vocab_size, kMaxVocab);
+    config.hidden_size = size_or(reader, "hidden_size", defaults.hidden_size, kMaxWidth);
     config.intermediate_size =
-        reader.integer_or("intermediate_size", defaults.intermediate_size, {1, kMaxWidth});
-    config.num_layers =
-        reader.integer_or("num_hidden_layers", defaults.num_layers, {1, kMaxLayers});
+        size_or(reader, "intermediate_size", defaults.intermediate_size, kMaxWidth);
+    config.num_layers = size_or(reader, "num_hidden_layers", defaults.num_layers, kMaxLayers);
     config.max_positions =
-        reader.integer_or("max_position_embeddings", defaults.max_positions, {1, kMaxPositions});
+        size_or(reader, "max_position_embeddings", defaults.max_positions, kMaxPositions);
     config.norm_eps = reader.real_or("rms_norm_eps", defaults.norm_eps, {0.0, 1.0});
     config.tie_embeddings = reader.boolean_or("tie_word_embeddings", false);
     reader.choice_or("hidden_act", "silu", {"silu", "swish"});
@@ -72,8 +78,8 @@ void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
 
     // Both families' classes default to <s> = 1 and </s> = 2; null means none.
     std::vector<std::int32_t> bos;
-    if (!reader.has("bos_token_id")) bos = {1};
-    if (!reader.has("eos_token_id")) config.eos_ids = {2};
+    if (is_absent(reader, "bos_token_id")) bos = {1};
+    if (is_absent(reader, "eos_token_id")) config.eos_ids = {2};
     read_token_ids(reader, "bos_token_id", config.vocab_size, bos);
     read_token_ids(reader, "eos_token_id", config.vocab_size, config.eos_ids);
     if (!bos.empty()) config.bos_id = bos[0];

@@ -14,6 +14,15 @@ struct DecoderDefaults {
     double norm_eps;
 };
 
+/// True if the object does not have the key at all; for some keys null means something else.
+inline bool is_absent(const ConfigReader& reader, const char* key) {
+    return reader.root().find(key) == nullptr;
+}
+
+/// An integer from 1 to `max`; 1 if the value is no such number, which is a problem by then.
+std::int64_t size_or(ConfigReader& reader, const char* key, std::int64_t fallback,
+                     std::int64_t max);
+
 /// Reads sizes, activation, tying, special tokens and rope; checks that they fit each other.
 void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
                          ModelConfig& config);

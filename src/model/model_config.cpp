@@ -50,7 +50,8 @@ void refuse_quantization(ConfigReader& reader) {
 DType stored_dtype(const std::string& directory) {
     const Checkpoint checkpoint = Checkpoint::open(directory);
     const StoredTensor* embeddings = checkpoint.find("model.embed_tokens.weight");
-    if (!embeddings) embeddings = checkpoint.find("lm_head.weight");  // tied and stored under that name
+    if (!embeddings)
+        embeddings = checkpoint.find("lm_head.weight");  // tied and stored under that name
     return embeddings ? float_dtype_of(*embeddings) : DType::f32;
 }
 

@@ -71,9 +71,9 @@ RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config) {
     const char* type_key = keys.value("rope_type").is_null() ? "type" : "rope_type";
     const std::string type = keys.choice_or(type_key, "default", kRopeTypes);
     const std::int64_t inner =
-        keys.integer_or("original_max_position_embeddings", config.max_positions, {1, 1 << 28});
+        size_or(keys, "original_max_position_embeddings", config.max_positions, 1 << 28);
     spec.original_max_positions =
-        reader.integer_or("original_max_position_embeddings", inner, {1, 1 << 28});
+        size_or(reader, "original_max_position_embeddings", inner, 1 << 28);
     if (type == "linear") {
         spec.type = RopeType::linear;
         spec.factor = keys.real("factor", {1e-6, 1e6});

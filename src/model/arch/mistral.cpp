@@ -18,7 +18,7 @@ void read_mistral_config(ConfigReader& reader, ModelConfig& config) {
     read_decoder_config(reader, defaults, config);
     // Absent is the class default, null is none.
     constexpr std::int64_t kDefaultWindow = 4096;
-    const std::int64_t fallback = reader.has("sliding_window") ? 0 : kDefaultWindow;
+    const std::int64_t fallback = is_absent(reader, "sliding_window") ? kDefaultWindow : 0;
     config.sliding_window = reader.integer_or("sliding_window", fallback, {.min = 1});
 }
 

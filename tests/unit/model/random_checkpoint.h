@@ -17,6 +17,8 @@ struct RandomCheckpoint {
     std::int64_t hidden = 72, intermediate = 88, layers = 2, heads = 8, kv_heads = 4, head_dim = 12,
                  vocab = 301;
     bool biases = false, tied = false;
+    bool useless_head = false;  ///< a head although the embeddings are tied
+    std::string embeddings_name = "model.embed_tokens.weight";
     muster::DType dtype = muster::DType::f32;
     unsigned seed = 1;
     std::string extra_tensor;    ///< name of one more tensor of one element
@@ -37,7 +39,9 @@ struct RandomCheckpoint {
         std::filesystem::create_directories(directory);
         write_config();
         random_.seed(seed);
-        tensor("model.embed_tokens.weight", {vocab, hidden}, 1.0f);
+        entries_.clear();
+        data_.clear();
+        tensor(embeddings_name, {vocab, hidden}, 1.0f);
         for (std::int64_t i = 0; i < layers; ++i) {
             const std::string layer = muster::cat("model.layers.", i, ".");
             tensor(layer + "input_layernorm.weight", {hidden}, 1.0f);
@@ -51,7 +55,7 @@ struct RandomCheckpoint {
             linear(layer + "mlp.down_proj", hidden, intermediate);
         }
         tensor("model.norm.weight", {hidden}, 1.0f);
-        if (!tied) tensor("lm_head.weight", {vocab, hidden}, 0.1f);
+        if (!tied || useless_head) tensor("lm_head.weight", {vocab, hidden}, 0.1f);
         if (!extra_tensor.empty()) tensor(extra_tensor, {1}, 1.0f);
         std::string header = muster::cat("{", muster::join(entries_, ","), "}");
         header.resize((header.size() + 7) / 8 * 8, ' ');
