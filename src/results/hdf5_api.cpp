@@ -18,6 +18,11 @@ extern "C" herr_t keep_innermost(unsigned n, const H5E_error2_t* error, void* ou
 }  // namespace
 
 void prepare_hdf5() {
+    // HDF5 1.10 cannot close a file whose flush has failed, and crashes on it when the process
+    // ends. All files are closed by their owners, so nothing is lost without its work at exit.
+    // Works before the first call only.
+    static const herr_t no_exit_handler = H5dont_atexit();
+    static_cast<void>(no_exit_handler);
     H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
     H5PLset_loading_state(0);
 }

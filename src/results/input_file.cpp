@@ -124,7 +124,8 @@ void InputFile::check_chunk(hid_t dataset, hid_t list) const {
     const Handle type(check_hdf5(H5Dget_type(dataset), "H5Dget_type"), H5Tclose);
     hsize_t bytes = H5Tget_size(type);
     for (int i = 0; i < rank; ++i) {
-        if (__builtin_mul_overflow(bytes, chunk[static_cast<std::size_t>(i)], &bytes)) bytes = -1ULL;
+        if (__builtin_mul_overflow(bytes, chunk[static_cast<std::size_t>(i)], &bytes))
+            bytes = -1ULL;
     }
     if (bytes / kMostBytesPerStoredByte > size_bytes_) {
         throw UserError("claims chunks larger than the file can hold");

@@ -34,7 +34,12 @@ OpenFile::OpenFile(const std::string& path) : path_(path) {
     // Locks fail on many cluster file systems, and the temporary name is ours alone.
     check_hdf5(H5Pset_file_locking(access, false, true), "H5Pset_file_locking");
 #endif
-    file_ = check_hdf5(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access), "H5Fcreate");
+    file_ = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation, access);
+    if (file_ < 0) {
+        const std::string text = hdf5_error_text();
+        unlink(path_.c_str());
+        throw SystemError(cat("H5Fcreate: ", text));
+    }
     void* handle = nullptr;
     if (H5Fget_vfd_handle(file_, H5P_DEFAULT, &handle) >= 0 && handle != nullptr) {
         descriptor_ = *static_cast<int*>(handle);

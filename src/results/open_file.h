@@ -39,8 +39,8 @@ class OpenFile {
     hid_t check(hid_t result, const char* call);
 
  private:
-    /// Cuts HDF5 off from the disk: what it still writes goes nowhere. Without this, HDF5 1.10 that
-    /// could not write cannot close its objects either, and crashes at the end of the process.
+    /// Cuts HDF5 off from the disk: what it still writes goes nowhere, and the space is free.
+    /// Without this, HDF5 1.10 that could not write cannot close its objects either.
     void detach() noexcept;
 
     std::string path_;
