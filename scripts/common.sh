@@ -14,9 +14,10 @@ die() {
 # usage: print the comment at the top of the calling script.
 usage() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$0"; }
 
-# build PRESET: configure and compile into build/<preset>; ninja shows its progress.
+# build PRESET [TARGET...]: configure and compile into build/<preset>; ninja shows its progress.
 build() {
     local preset=$1 log status=0
+    shift
     cd "$root" || die "cannot enter $root"
     log=$(mktemp)
     say "configuring preset $preset"
@@ -28,7 +29,7 @@ build() {
     fi
     rm -f "$log"
     say "building with $jobs jobs"
-    cmake --build --preset "$preset" --parallel "$jobs" || die "the build failed (above)"
+    cmake --build --preset "$preset" --parallel "$jobs" ${1:+--target "$@"} || die "the build failed (above)"
 }
 
 # mpi_settings: Open MPI refuses root and more ranks than cores unless told otherwise. Exported, so that

@@ -30,7 +30,7 @@ case $ranks in '' | *[!0-9]* | 0) die "--ranks $ranks: expected a number of at l
 case $output in /*) ;; *) output=$PWD/$output ;; esac
 
 "$root/scripts/install-deps.sh"
-build release
+build release muster
 muster=$root/build/release/muster
 
 mpi_settings
