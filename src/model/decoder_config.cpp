@@ -9,9 +9,9 @@ namespace muster {
 namespace {
 
 // Beyond what any published model needs, and small enough that products of a few sizes fit 64 bits.
-constexpr std::int64_t kMaxVocab = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 12,
-                       kMaxHeads = 1 << 14;
-constexpr std::int64_t kMaxHeadDim = 1 << 12, kMaxPositions = 1 << 28;
+constexpr std::int64_t kMaxVocab = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 11,
+                       kMaxHeads = 1 << 13;
+constexpr std::int64_t kMaxHeadDim = 1 << 10, kMaxPositions = 1 << 28;
 
 void read_heads(ConfigReader& reader, const DecoderDefaults& defaults, ModelConfig& config) {
     config.num_heads = size_or(reader, "num_attention_heads", defaults.num_heads, kMaxHeads);

@@ -4,8 +4,7 @@
 // matrix product is rounded to the compute type, products accumulate in f32.
 //
 // Order of additions, the same in every backend, batch and thread count (docs/determinism.md):
-//   * a matrix product adds over k in ascending order within one virtual shard, by fused
-//   multiply-add;
+//   * a matrix product adds over k ascending within one virtual shard, by fused multiply-add;
 //   * virtual shards are folded by a balanced binary tree over the shard index;
 //   * attention adds over keys in ascending position order;
 //   * reductions over a vector (norms) use one fixed order.
@@ -56,8 +55,8 @@ struct AttentionSequence {
     std::int32_t first_row = 0;       ///< its first row in the packed step
     std::int32_t num_rows = 0;        ///< new tokens in this step
     std::int32_t first_position = 0;  ///< position of the first row = tokens already cached
-    std::span<const std::int32_t>
-        pages;  ///< page ids covering positions [0, first_position + num_rows)
+    /// Page ids covering positions [0, first_position + num_rows).
+    std::span<const std::int32_t> pages;
 };
 
 /// A logit asked for besides the log-sum-exp: row of `x`, global vocabulary id.
@@ -103,13 +102,12 @@ class Backend {
     virtual Tensor load_vector(const StoredTensor& tensor, std::int64_t begin,
                                std::int64_t end) = 0;
 
-    // --- operations: outputs are the last parameters, shapes in brackets
-    // ------------------------------
+    // --- operations: outputs are the last parameters, shapes in brackets ------------------------
     /// out [rows, hidden] f32 ← table [vocab, hidden] at `ids`.
     virtual void embed(const Tensor& table, std::span<const std::int32_t> ids,
                        const Tensor& out) = 0;
-    /// out [rows, hidden] compute ← x [rows, hidden] f32 · rsqrt(mean(x²) + eps) · weight [hidden]
-    /// f32.
+    /// out [rows, hidden] compute ← x [rows, hidden] f32 · rsqrt(mean(x²) + eps), rounded, times
+    /// weight [hidden] f32.
     virtual void rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) = 0;
     /// y [rows, n] f32 ← x [rows, k] compute · wᵀ, virtual shards of k folded by the tree. `bias`
     /// [n] f32 may be empty.
@@ -146,8 +144,7 @@ class Backend {
                              std::span<const LogitTarget> targets, std::span<VocabStats> stats,
                              std::span<float> target_logits) = 0;
 
-    // --- the tensor-parallel group: copies only
-    // -------------------------------------------------------
+    // --- the tensor-parallel group: copies only -------------------------------------------------
     virtual int tp_size() const = 0;
     virtual int tp_rank() const = 0;
     /// out [tp_size, …in shape] ← `in` of every rank of the group in rank order. Collective over

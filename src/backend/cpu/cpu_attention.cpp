@@ -279,18 +279,17 @@ void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& va
     for (const std::int64_t size : sizes) per_thread += size;
     const int threads = threads_for(work);
     float* memory = this->scratch(attention_scratch_, per_thread * threads);
-    parallel_for_uneven(threads, static_cast<std::int64_t>(tasks.size()),
-                        [&](std::int64_t index, int thread) {
-                            float* next = memory + thread * per_thread;
-                            float* parts[7];
-                            for (int i = 0; i < 7; ++i) {
-                                parts[i] = next;
-                                next += sizes[i];
-                            }
-                            const Scratch mine{parts[0], parts[1], parts[2], parts[3],
-                                               parts[4], parts[5], parts[6]};
-                            Attention(call, tasks[static_cast<std::size_t>(index)], mine).run();
-                        });
+    const auto run_task = [&](std::int64_t index, int thread) {
+        float* next = memory + thread * per_thread;
+        float* parts[7];
+        for (int i = 0; i < 7; ++i) {
+            parts[i] = next;
+            next += sizes[i];
+        }
+        const Scratch mine{parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]};
+        Attention(call, tasks[static_cast<std::size_t>(index)], mine).run();
+    };
+    parallel_for(threads, static_cast<std::int64_t>(tasks.size()), run_task, true);
 }
 
 }  // namespace muster::cpu

@@ -6,28 +6,53 @@
 
 #include <cstdint>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 namespace muster::cpu {
 
-/// body(task, thread) for every task, in equal consecutive pieces.
-template <typename Body>
-void parallel_for(int threads, std::int64_t tasks, const Body& body) {
-    if (threads <= 1 || tasks <= 1) {
-        for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
-        return;
+/// Tells ThreadSanitizer, which does not see into the OpenMP library, what the start and the end of
+/// a parallel region order. Nothing in other builds.
+class RegionOrder {
+ public:
+#ifdef __SANITIZE_THREAD__
+    void leave() {
+        __tsan_release(this);
     }
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (std::int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
-}
+    void enter() {
+        __tsan_acquire(this);
+    }
+#else
+    void leave() {}
+    void enter() {}
+#endif
+};
 
-/// The same for tasks of unequal cost: threads take the next task when they are free.
+/// body(task, thread) for every task. Threads take equal consecutive pieces, or, if tasks are
+/// `uneven`, the next task when they are free.
 template <typename Body>
-void parallel_for_uneven(int threads, std::int64_t tasks, const Body& body) {
+void parallel_for(int threads, std::int64_t tasks, const Body& body, bool uneven = false) {
     if (threads <= 1 || tasks <= 1) {
         for (std::int64_t task = 0; task < tasks; ++task) body(task, 0);
         return;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (std::int64_t task = 0; task < tasks; ++task) body(task, omp_get_thread_num());
+    RegionOrder begin, end;
+    begin.leave();
+#pragma omp parallel num_threads(threads)
+    {
+        begin.enter();
+        const int thread = omp_get_thread_num();
+        if (uneven) {
+#pragma omp for schedule(dynamic) nowait
+            for (std::int64_t task = 0; task < tasks; ++task) body(task, thread);
+        } else {
+#pragma omp for schedule(static) nowait
+            for (std::int64_t task = 0; task < tasks; ++task) body(task, thread);
+        }
+        end.leave();
+    }
+    end.enter();
 }
 
 }  // namespace muster::cpu
