@@ -31,7 +31,8 @@ bool has_wildcard(const std::string& pattern) {
 }  // namespace
 
 void TaskSelector::add(const TaskRequest& request) {
-    add_pattern(request.pattern, request.overrides, "");
+    request_overrides_ = request.overrides;
+    add_pattern(request.pattern, {}, "");
 }
 
 TaskSelector::Names TaskSelector::add_pattern(const std::string& pattern, const Object& overrides,
@@ -89,7 +90,7 @@ TaskSelector::Names TaskSelector::add_file(const std::string& path, const Object
 
 void TaskSelector::add_task(const std::string& name, const Object& content, const std::string& file,
                             const Object& overrides) {
-    Object resolved = merged(content, overrides);
+    Object resolved = merged(merged(content, overrides), request_overrides_);
     resolved.set("task", name);
     const auto [it, inserted] = chosen_.emplace(name, Value(resolved));
     if (!inserted) {

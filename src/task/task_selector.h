@@ -21,8 +21,9 @@ class TaskSelector {
  private:
     using Names = std::vector<std::string>;
 
-    /// Each adds what it names, unless that is there already, and returns the names of the tasks
-    /// and groups added.
+    /// `overrides` are settings that groups give their members; those of the request come after all
+    /// of them. Each adds what it names, unless that is there already, and returns the names of the
+    /// tasks and groups added.
     Names add_pattern(const std::string& pattern, const Object& overrides,
                       const std::string& wanted_by);
     Names add_name(const std::string& name, const Object& overrides);
@@ -38,7 +39,8 @@ class TaskSelector {
     TaskCatalogue catalogue_;
     TaskSelection selection_;
     std::map<std::string, Value> chosen_;  ///< resolved content by task name
-    Names open_groups_;                    ///< from the outermost to the innermost
+    Object request_overrides_;
+    Names open_groups_;  ///< from the outermost to the innermost
 };
 
 }  // namespace muster
