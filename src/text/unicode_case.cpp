@@ -238,10 +238,15 @@ bool is_python_digit(char32_t c) {
     return category(c) == UTF8PROC_CATEGORY_ND || in_ranges(kOtherDigits, c);
 }
 
-bool is_python_alnum(char32_t c) {
+bool is_python_decimal(char32_t c) { return category(c) == UTF8PROC_CATEGORY_ND; }
+
+// CJK ideographs that stand for numbers are left out.
+bool is_python_numeric(char32_t c) {
     const utf8proc_category_t kind = category(c);
-    return is_python_alpha(c) || (kind >= UTF8PROC_CATEGORY_ND && kind <= UTF8PROC_CATEGORY_NO);
+    return kind >= UTF8PROC_CATEGORY_ND && kind <= UTF8PROC_CATEGORY_NO;
 }
+
+bool is_python_alnum(char32_t c) { return is_python_alpha(c) || is_python_numeric(c); }
 
 bool is_python_printable(char32_t c) {
     switch (category(c)) {

@@ -19,9 +19,11 @@ bool is_titlecase(char32_t c);
 bool is_cased(char32_t c);
 bool is_case_ignorable(char32_t c);
 
-/// str.isalpha(), isdigit(), isalnum(), isprintable() of one code point.
+/// str.isalpha(), isdigit(), isdecimal(), isnumeric(), isalnum(), isprintable() of one code point.
 bool is_python_alpha(char32_t c);
 bool is_python_digit(char32_t c);
+bool is_python_decimal(char32_t c);
+bool is_python_numeric(char32_t c);
 bool is_python_alnum(char32_t c);
 bool is_python_printable(char32_t c);
 
