@@ -66,6 +66,8 @@ class Builder : public YAML::EventHandler {
  public:
     explicit Builder(std::string place) : place_(std::move(place)) {}
     Value take() { return std::move(root_); }
+    /// Where the scalar read last begins, in bytes.
+    std::size_t last_scalar() const { return static_cast<std::size_t>(last_scalar_.pos); }
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (documents_++ > 0) fail(mark, "a second document begins here; expected one");
@@ -90,6 +92,7 @@ class Builder : public YAML::EventHandler {
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& raw) override {
         std::string text = with_escapes_mended(raw);
+        last_scalar_ = mark;
         count(mark, 1);
         if (!expects_key()) return deliver(mark, anchor, scalar(mark, tag, text));
         if (anchor != YAML::NullAnchor) anchors_[anchor] = text;
@@ -171,7 +174,9 @@ class Builder : public YAML::EventHandler {
         count(mark, 1);
         bool plain = tag.empty() || tag == "?" || tag == "!";
         if (!plain && tag != cat(kStandardTag, standard)) fail_tag(mark, tag);
-        if (expects_key()) fail(mark, "a key must be text, not a sequence or a mapping");
+        if (expects_key())
+            fail(mark,
+                 "a key must be text, not a sequence or a mapping; is a closing bracket missing?");
         if (stack_.size() == kMaxDepth) fail_depth(mark);
         stack_.push_back({std::move(container), mark, anchor, std::nullopt, false, {}});
     }
@@ -220,6 +225,7 @@ class Builder : public YAML::EventHandler {
     std::vector<Frame> stack_;
     std::map<YAML::anchor_t, Value> anchors_;
     Value root_;
+    YAML::Mark last_scalar_;
     std::size_t nodes_ = 0;
     int documents_ = 0;
 };
@@ -234,11 +240,32 @@ void require_printable(std::string_view text, const std::string& place) {
     }
 }
 
+// yaml-cpp 0.7 takes the rest of a file for the content of a quote that is never closed, if the
+// file ends with a line feed; this can only happen to the last scalar. `begin` is where it begins.
+void require_closed_quote(std::string_view text, std::size_t begin, const std::string& place) {
+    std::size_t pos = begin;
+    while (pos < text.size() && (text[pos] == '&' || text[pos] == '!')) {  // anchor, tag
+        pos = text.find_first_of(" \t\r\n", pos);
+        pos = text.find_first_not_of(" \t\r\n", pos);
+    }
+    if (pos >= text.size() || (text[pos] != '"' && text[pos] != '\'')) return;
+    char quote = text[pos];
+    for (++pos; pos < text.size(); ++pos) {
+        bool doubled = quote == '\'' && text.substr(pos, 2) == "''";
+        if (doubled || (quote == '"' && text[pos] == '\\'))
+            ++pos;
+        else if (text[pos] == quote)
+            return;
+    }
+    throw UserError(position_prefix(text, begin, place) + "this quote is never closed");
+}
+
 }  // namespace
 
 Value parse_yaml(std::string_view text, const std::string& place) {
     require_utf8(text, place);
     require_printable(text, place);
+    if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark
     std::istringstream stream{std::string(text)};
     Builder builder(place);
     try {
@@ -246,11 +273,13 @@ Value parse_yaml(std::string_view text, const std::string& place) {
         while (parser.HandleNextDocument(builder)) {
         }
     } catch (const YAML::Exception& error) {
+        require_closed_quote(text, builder.last_scalar(), place);
         std::string where = error.mark.is_null() ? place + ": "
                                                  : cat(place, ":", error.mark.line + 1, ":",
                                                        error.mark.column + 1, ": ");
         throw UserError(where + error.msg);
     }
+    require_closed_quote(text, builder.last_scalar(), place);
     return builder.take();
 }
 

@@ -104,7 +104,16 @@ TEST_CASE("depth, syntax and encoding errors have a place") {
           "f:1:201: nested deeper than 200");
     CHECK(error("a: [1\nb: 2").starts_with("f:"));
     CHECK(error("a: 1\n\tb: 2").starts_with("f:2:"));
-    CHECK(error("a: \"x").starts_with("f:1:"));
+    for (const char* text : {"é: \"x", "é: \"x\n", "é: 'x\n", "é: 'x''\n", "é: \"x\\\"\n",
+                             "é: \"x\nb: c\n", "é: &n \"x\n", "é: !!str 'x\n"}) {
+        CAPTURE(text);
+        CHECK(error(text).starts_with("f:"));
+    }
+    CHECK(error("a: 1\nb: [é, \"x\n]\n") == "f:2:8: this quote is never closed");
+    CHECK(error("[[1]\n").ends_with("is a closing bracket missing?"));
+    for (const char* text : {"a: ''", "a: 'x'''\n", "a: \"\\\\\"", "a: &n ''", "a: b'",
+                             "a: |\n 'x\n", "\xEF\xBB\xBF'a': 'é'\n"})
+        CHECK(parse_yaml(text, "f").is_object());
     CHECK(error("a: 1\n---\nb: 2") == "f:2:1: a second document begins here; expected one");
     CHECK(error("a: \xFF").starts_with("f:1:4: byte 0xff is not UTF-8"));
     CHECK(error(std::string("a: \0b", 5)).starts_with("f:1:4: control character 0x0 "));
