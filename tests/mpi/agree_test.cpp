@@ -13,10 +13,11 @@ using muster::agree;
 
 namespace {
 
-/// "[rank R on HOST] " where an error of a world of several ranks has it.
+/// "[rank R on HOST] " where an error of a world of several ranks has it. Collective.
 std::string prefix(int rank) {
+    const auto hosts = test_world().all_gather(muster::host_name());
     if (test_world().size() == 1) return "";
-    return muster::cat("[rank ", rank, " on ", muster::host_name(), "] ");
+    return muster::cat("[rank ", rank, " on ", hosts[static_cast<std::size_t>(rank)], "] ");
 }
 
 /// What every rank sees when the ranks from `first` on throw `make(rank)`.
