@@ -157,7 +157,7 @@ class Backend {
 /// Bytes that the CPU backend takes for a matrix [n, k] in `compute`.
 std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k);
 
-/// The CPU backend on `threads` OpenMP threads; `group` is the tensor-parallel group and must
+/// The CPU backend on `threads` threads; `group` is the tensor-parallel group and must
 /// outlive it.
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group);
 

@@ -12,7 +12,6 @@
 #include <cstring>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/parallel.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
@@ -289,7 +288,7 @@ void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& va
         const Scratch mine{parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]};
         Attention(call, tasks[static_cast<std::size_t>(index)], mine).run();
     };
-    parallel_for(threads, static_cast<std::int64_t>(tasks.size()), run_task, true);
+    pool_.run(threads, static_cast<std::int64_t>(tasks.size()), run_task, true);
 }
 
 }  // namespace muster::cpu

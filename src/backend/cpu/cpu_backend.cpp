@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cpu/parallel.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 #include "muster/mpi/communicator.h"
@@ -19,15 +18,16 @@ std::uint64_t bytes_of(const Tensor& tensor) {
 }  // namespace
 
 CpuBackend::CpuBackend(int threads, const Communicator& group, Isa isa)
-    : threads_(std::max(threads, 1)), group_(group), isa_(isa), kernels_(kernels_for(isa)) {}
+    : group_(group), isa_(isa), kernels_(kernels_for(isa)), pool_(threads) {}
 
 std::string CpuBackend::description() const {
-    return cat("cpu (", kernels_.name, ", ", threads_, threads_ == 1 ? " thread)" : " threads)");
+    return cat("cpu (", kernels_.name, ", ", pool_.threads(),
+               pool_.threads() == 1 ? " thread)" : " threads)");
 }
 
 int CpuBackend::threads_for(double work) const {
     constexpr double kGrain = 2e5;  // about 10 µs of work, what waking a thread costs
-    return static_cast<int>(std::clamp(work / kGrain, 1.0, static_cast<double>(threads_)));
+    return static_cast<int>(std::clamp(work / kGrain, 1.0, static_cast<double>(pool_.threads())));
 }
 
 float* CpuBackend::scratch(std::vector<float>& buffer, std::int64_t floats) {
@@ -59,7 +59,7 @@ void CpuBackend::copy_to_host(void* to, const Tensor& from) {
 
 std::unique_ptr<Matrix> CpuBackend::load_matrix(DType compute, const std::vector<MatrixPart>& parts,
                                                 int k_shards) {
-    return std::make_unique<CpuMatrix>(compute, parts, k_shards, kernels_, threads_);
+    return std::make_unique<CpuMatrix>(compute, parts, k_shards, kernels_, pool_);
 }
 
 Tensor CpuBackend::load_table(const StoredTensor& tensor) {

@@ -1,6 +1,6 @@
 #pragma once
 // The backend of the processor itself. Memory is host memory; every operation runs on up to
-// `threads` OpenMP threads and gives the same bits on any number of them and with any kernel set.
+// `threads` threads and gives the same bits on any number of them and with any kernel set.
 
 #include "cpu/cpu_matrix.h"
 #include "cpu/kernels.h"
@@ -55,10 +55,10 @@ class CpuBackend : public Backend {
     /// `floats` floats of scratch memory, kept for later calls; earlier contents are lost.
     float* scratch(std::vector<float>& buffer, std::int64_t floats);
 
-    int threads_;
     const Communicator& group_;
     Isa isa_;
     const Kernels& kernels_;
+    ThreadPool pool_;
     std::vector<float> packed_, attention_scratch_, slab_scratch_;
 };
 

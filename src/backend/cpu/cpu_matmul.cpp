@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/parallel.h"
 #include "cpu/tree.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -27,7 +26,7 @@ const float* CpuBackend::pack_rows(const Tensor& x) {
     float* packed = scratch(packed_, blocks * kTileRows * k);
     const auto* bytes = static_cast<const std::byte*>(x.data());
     const std::size_t item = size_of(x.dtype());
-    parallel_for(threads_for(4.0 * rows * k), blocks, [&](std::int64_t block, int) {
+    pool_.run(threads_for(4.0 * rows * k), blocks, [&](std::int64_t block, int) {
         float* out = packed + block * kTileRows * k;
         float wide[kTileRows][kChunk] = {};
         const std::int64_t block_rows = std::min<std::int64_t>(kTileRows, rows - block * kTileRows);
@@ -86,7 +85,7 @@ void CpuBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bia
     const std::int64_t blocks = ceil_div(rows, kTileRows), runs = ceil_div(blocks, kRun);
     const int threads =
         threads_for(static_cast<double>(rows) * static_cast<double>(w.n() * w.k()) / 16);
-    parallel_for(threads, w.panels() * runs, [&](std::int64_t task, int) {
+    pool_.run(threads, w.panels() * runs, [&](std::int64_t task, int) {
         const std::int64_t panel = task / runs, first = task % runs * kRun;
         const std::int64_t columns = std::min<std::int64_t>(kPanel, w.n() - panel * kPanel);
         alignas(64) float tile[kTile];

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "cpu/parallel.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
@@ -69,7 +68,7 @@ std::shared_ptr<std::byte> allocate_aligned(std::uint64_t bytes) {
 }
 
 CpuMatrix::CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
-                     const Kernels& kernels, int threads)
+                     const Kernels& kernels, ThreadPool& pool)
     : Matrix(count_rows(parts), part_columns(parts[0]), k_shards), dtype_(compute) {
     if (k_shards < 1 || k() % k_shards != 0) {
         throw InternalError(
@@ -92,9 +91,9 @@ CpuMatrix::CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_
 
     // Eight rows at a time, so that a panel's cache lines are written in few visits.
     constexpr std::int64_t kGroup = 8;
-    std::vector<float> wide(static_cast<std::size_t>(threads * k()));
-    std::vector<std::byte> narrow(static_cast<std::size_t>(threads * kGroup * k()) * item);
-    parallel_for(threads, panels(), [&](std::int64_t p, int thread) {
+    std::vector<float> wide(static_cast<std::size_t>(pool.threads() * k()));
+    std::vector<std::byte> narrow(static_cast<std::size_t>(pool.threads() * kGroup * k()) * item);
+    pool.run(pool.threads(), panels(), [&](std::int64_t p, int thread) {
         float* row_f32 = wide.data() + thread * k();
         std::byte* group = narrow.data() + static_cast<std::size_t>(thread * kGroup * k()) * item;
         std::byte* out = data_.get() + static_cast<std::size_t>(p * kPanel * k()) * item;

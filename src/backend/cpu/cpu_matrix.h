@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "cpu/kernels.h"
+#include "cpu/thread_pool.h"
 #include "muster/backend/backend.h"
 
 namespace muster::cpu {
 
 class CpuMatrix : public Matrix {
  public:
-    /// Reads and packs `parts` on `threads` threads. Throws UserError for element types that are
-    /// not read, InternalError for parts that do not fit their tensors.
+    /// Reads and packs `parts` on the threads of `pool`. Throws UserError for element types that
+    /// are not read, InternalError for parts that do not fit their tensors.
     CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
-              const Kernels& kernels, int threads);
+              const Kernels& kernels, ThreadPool& pool);
 
     std::uint64_t bytes() const override { return size_; }
     DType dtype() const { return dtype_; }

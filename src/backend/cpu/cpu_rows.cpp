@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/parallel.h"
 #include "cpu/tree.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -32,31 +31,31 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t rows, const char*
 void CpuBackend::embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) {
     check_ids(ids, table.rows(), "embed");
     const std::int64_t hidden = table.row_size();
-    parallel_for(threads_for(static_cast<double>(ids.size()) * hidden),
-                 static_cast<std::int64_t>(ids.size()), [&](std::int64_t r, int) {
-                     kernels_.to_f32(row_of(table, ids[static_cast<std::size_t>(r)]), table.dtype(),
-                                     hidden, f32_row(out, r));
-                 });
+    pool_.run(threads_for(static_cast<double>(ids.size()) * hidden),
+              static_cast<std::int64_t>(ids.size()), [&](std::int64_t r, int) {
+                  kernels_.to_f32(row_of(table, ids[static_cast<std::size_t>(r)]), table.dtype(),
+                                  hidden, f32_row(out, r));
+              });
 }
 
 void CpuBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
     const std::int64_t hidden = x.row_size();
     const float* factors = weight.as<float>();
-    parallel_for(threads_for(4.0 * x.rows() * hidden), x.rows(), [&](std::int64_t r, int) {
+    pool_.run(threads_for(4.0 * x.rows() * hidden), x.rows(), [&](std::int64_t r, int) {
         kernels_.rms_norm(f32_row(x, r), factors, eps, hidden, out.dtype(), row_of(out, r));
     });
 }
 
 void CpuBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {
     const std::int64_t heads = x.row_size() / head_dim;
-    parallel_for(threads_for(2.0 * x.rows() * x.row_size()), x.rows(), [&](std::int64_t r, int) {
+    pool_.run(threads_for(2.0 * x.rows() * x.row_size()), x.rows(), [&](std::int64_t r, int) {
         kernels_.rope(f32_row(x, r), f32_row(cos_sin, r), heads, head_dim);
     });
 }
 
 void CpuBackend::silu_mul(const Tensor& gate_up, const Tensor& out) {
     const std::int64_t f = out.row_size();
-    parallel_for(threads_for(16.0 * out.rows() * f), out.rows(), [&](std::int64_t r, int) {
+    pool_.run(threads_for(16.0 * out.rows() * f), out.rows(), [&](std::int64_t r, int) {
         const float* gate = f32_row(gate_up, r);
         kernels_.silu_mul(gate, gate + f, f, out.dtype(), row_of(out, r));
     });
@@ -66,7 +65,7 @@ void CpuBackend::add_partials(const Tensor& partials, const Tensor& bias, const 
     const std::int64_t shards = partials.rows(), rows = residual.rows(),
                        hidden = residual.row_size();
     const float* added = bias.empty() ? nullptr : bias.as<float>();
-    parallel_for(threads_for(2.0 * rows * hidden * shards), rows, [&](std::int64_t r, int) {
+    pool_.run(threads_for(2.0 * rows * hidden * shards), rows, [&](std::int64_t r, int) {
         constexpr std::int64_t kChunk = 256;
         float* out = f32_row(residual, r);
         for (std::int64_t begin = 0; begin < hidden; begin += kChunk) {

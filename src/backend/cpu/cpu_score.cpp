@@ -8,7 +8,6 @@
 #include <limits>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/parallel.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
@@ -69,14 +68,14 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
                        slabs = slabs_per_shard * shards;
     std::vector<VocabStats> slab_stats(
         static_cast<std::size_t>(std::min(rows, kRowsAtOnce) * slabs));
-    float* logits_memory = scratch(slab_scratch_, threads_ * kSlabRows * kSlab);
+    float* logits_memory = scratch(slab_scratch_, pool_.threads() * kSlabRows * kSlab);
     for (std::int64_t row_begin = 0; row_begin < rows; row_begin += kRowsAtOnce) {
         const std::int64_t chunk = std::min(kRowsAtOnce, rows - row_begin);
         const float* packed = pack_rows(x.row_range(row_begin, row_begin + chunk));
         const std::int64_t blocks = ceil_div(chunk, kSlabRows);
         const int threads =
             threads_for(static_cast<double>(chunk) * static_cast<double>(w.n() * w.k()) / 16);
-        parallel_for(threads, blocks * slabs, [&](std::int64_t task, int thread) {
+        pool_.run(threads, blocks * slabs, [&](std::int64_t task, int thread) {
             const std::int64_t slab = task / blocks, block = task % blocks;
             const std::int64_t shard = slab / slabs_per_shard;
             const std::int64_t begin = shard * shard_size + slab % slabs_per_shard * kSlab;

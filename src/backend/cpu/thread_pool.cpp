@@ -1,0 +1,84 @@
+#include "cpu/thread_pool.h"
+
+#include <algorithm>
+
+namespace muster::cpu {
+
+namespace {
+
+/// Waits until `value` is no longer `old`: briefly awake, since loops follow each other within
+/// microseconds, then asleep.
+template <typename T>
+void wait_while(const std::atomic<T>& value, T old) {
+    constexpr int kSpins = 2000;
+    for (int i = 0; i < kSpins; ++i) {
+        if (value.load(std::memory_order_acquire) != old) return;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads)
+    : threads_(std::max(threads, 1)),
+      workers_(std::make_unique<Worker[]>(static_cast<std::size_t>(threads_ - 1))) {
+    for (int i = 1; i < threads_; ++i)
+        workers_[static_cast<std::size_t>(i - 1)].thread = std::thread([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+    stopping_ = true;
+    for (int i = 1; i < threads_; ++i) {
+        Worker& worker = workers_[static_cast<std::size_t>(i - 1)];
+        worker.jobs_given.fetch_add(1, std::memory_order_release);
+        worker.jobs_given.notify_one();
+        worker.thread.join();
+    }
+}
+
+void ThreadPool::run_job(Job job) {
+    job.threads = static_cast<int>(
+        std::clamp<std::int64_t>(job.tasks, 1, std::clamp(job.threads, 1, threads_)));
+    job_ = job;
+    next_task_.store(0, std::memory_order_relaxed);
+    busy_workers_.store(job.threads - 1, std::memory_order_relaxed);
+    for (int i = 1; i < job.threads; ++i) {
+        Worker& worker = workers_[static_cast<std::size_t>(i - 1)];
+        worker.jobs_given.fetch_add(1, std::memory_order_release);
+        worker.jobs_given.notify_one();
+    }
+    do_share(0);
+    for (int busy = busy_workers_.load(std::memory_order_acquire); busy != 0;
+         busy = busy_workers_.load(std::memory_order_acquire)) {
+        wait_while(busy_workers_, busy);
+    }
+}
+
+void ThreadPool::work(int thread) {
+    const std::atomic<std::uint32_t>& jobs_given =
+        workers_[static_cast<std::size_t>(thread - 1)].jobs_given;
+    for (std::uint32_t jobs_done = 0;; ++jobs_done) {
+        wait_while(jobs_given, jobs_done);
+        if (stopping_) return;
+        do_share(thread);
+        if (busy_workers_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_workers_.notify_one();
+    }
+}
+
+void ThreadPool::do_share(int thread) {
+    if (job_.uneven) {
+        for (std::int64_t task;
+             (task = next_task_.fetch_add(1, std::memory_order_relaxed)) < job_.tasks;) {
+            job_.call(job_.body, task, thread);
+        }
+        return;
+    }
+    const std::int64_t end = job_.tasks * (thread + 1) / job_.threads;
+    for (std::int64_t task = job_.tasks * thread / job_.threads; task < end; ++task)
+        job_.call(job_.body, task, thread);
+}
+
+}  // namespace muster::cpu

@@ -1,0 +1,61 @@
+#pragma once
+// The threads of one backend. Tasks of a loop are independent and each writes only what is its own,
+// so that the number of threads and who does what never shows in a result. OpenMP is not used:
+// ThreadSanitizer cannot see into its library, and its waiting threads spin for long on cores that
+// other ranks may need.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <thread>
+
+namespace muster::cpu {
+
+class ThreadPool {
+ public:
+    /// The calling thread and threads - 1 more.
+    explicit ThreadPool(int threads);
+    ~ThreadPool();
+    ThreadPool(const ThreadPool&) = delete;
+    ThreadPool& operator=(const ThreadPool&) = delete;
+
+    int threads() const { return threads_; }
+
+    /// body(task, thread) for every task in [0, tasks) on the first `threads` threads; returns when
+    /// all are done. Threads take equal consecutive pieces, or, if tasks are `uneven`, the next
+    /// task when they are free. Bodies must not throw. One loop at a time, always from the same
+    /// thread.
+    template <typename Body>
+    void run(int threads, std::int64_t tasks, const Body& body, bool uneven = false) {
+        const auto call = [](const void* of, std::int64_t task, int thread) {
+            (*static_cast<const Body*>(of))(task, thread);
+        };
+        run_job({call, &body, tasks, threads, uneven});
+    }
+
+ private:
+    struct Job {
+        void (*call)(const void* body, std::int64_t task, int thread) = nullptr;
+        const void* body = nullptr;
+        std::int64_t tasks = 0;
+        int threads = 1;
+        bool uneven = false;
+    };
+    struct alignas(64) Worker {
+        std::atomic<std::uint32_t> jobs_given{0};
+        std::thread thread;
+    };
+
+    void run_job(Job job);
+    void work(int thread);
+    void do_share(int thread);
+
+    int threads_;
+    Job job_;
+    bool stopping_ = false;
+    std::atomic<std::int64_t> next_task_{0};
+    std::atomic<int> busy_workers_{0};
+    std::unique_ptr<Worker[]> workers_;
+};
+
+}  // namespace muster::cpu
