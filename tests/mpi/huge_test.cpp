@@ -1,4 +1,4 @@
-// One message beyond 2 GiB with the real piece size. Needs about 5 GiB of memory; the gathers are tested with
+// One message beyond 2 GiB with the real piece size. Needs about 5 GiB of memory. The gathers are tested with
 // small pieces (communicator_test.cpp), since touching this much memory takes seconds.
 
 #include <unistd.h>
