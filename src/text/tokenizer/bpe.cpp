@@ -46,11 +46,6 @@ Bpe::Bpe(const JsonNode& node)
         unknown_id_ = token_to_id(unknown->string());
         if (!unknown_id_) unknown->fail(cat("\"", unknown->string(), "\" is not in /model/vocab"));
     }
-    for (char32_t character = 0; character < kCharacterTable; character++) {
-        std::string text;
-        append_utf8(text, character);
-        character_ids_.push_back(token_to_id(text).value_or(-1));
-    }
     for (int byte = 0; byte < 256; byte++) {
         byte_ids_.push_back(token_to_id(byte_token(byte)).value_or(-1));
     }
@@ -60,6 +55,7 @@ void Bpe::read_vocabulary(const JsonNode& node) {
     if (!node.value().is_object()) node.fail("expected an object of tokens and ids");
     const auto& members = node.value().as_object().members();
     ids_.reserve(members.size());
+    character_ids_.assign(kCharacterTable, -1);
     for (const auto& [token, id] : members) {
         if (!id.is_integer() || id.as_integer() < 0 || id.as_integer() > kMaxTokenId ||
             token.size() > kMaxTokenBytes) {
@@ -72,7 +68,12 @@ void Bpe::read_vocabulary(const JsonNode& node) {
             place->second = static_cast<TokenId>(index);  // a repeated key: the last one counts
         if (tokens_.size() <= index) tokens_.resize(index + 1, nullptr);
         tokens_[index] = &place->first;
-        cutter_.learn_token(token);
+        std::size_t end = 0;
+        const char32_t character = token.empty() ? kCharacterTable : next_code_point(token, end);
+        if (!token.empty() && end == token.size()) cutter_.learn_character(character);
+        if (character < kCharacterTable && end == token.size()) {
+            character_ids_[character] = place->second;
+        }
     }
 }
 

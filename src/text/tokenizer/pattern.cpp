@@ -8,7 +8,7 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kMaxReplacedBytes = std::size_t{1} << 30;
+constexpr std::size_t kMaxReplacedBytes = std::size_t{256} << 20;
 
 struct Part {
     Piece piece;
@@ -120,7 +120,8 @@ std::string replace_pattern(std::string_view text, const Pattern& pattern,
         done = end;
         if (out.size() > kMaxReplacedBytes) {
             throw UserError(cat("tokenizer: a text of ", format_bytes(text.size()),
-                                " grows beyond 1 GiB by replacements"));
+                                " grows beyond ", format_bytes(kMaxReplacedBytes),
+                                " by replacements"));
         }
     });
     out += text.substr(done);

@@ -45,7 +45,7 @@ SplitBehavior split_behavior_from_json(const JsonNode& node, std::string_view ke
 void split_piece(std::string_view text, Piece piece, const Pattern& pattern, SplitBehavior behavior,
                  bool invert, std::vector<Piece>& out);
 
-/// `text` with every match replaced. Throws UserError if it grows beyond 1 GiB.
+/// `text` with every match replaced. Throws UserError if it grows beyond 256 MiB.
 std::string replace_pattern(std::string_view text, const Pattern& pattern,
                             std::string_view content);
 

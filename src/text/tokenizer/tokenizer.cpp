@@ -8,7 +8,7 @@
 namespace muster {
 namespace {
 
-constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
+constexpr std::size_t kMaxTextBytes = std::size_t{64} << 20;
 
 /// transformers' clean_up_tokenization: undoes the blanks of word-level tokenizers.
 void clean_up_spaces(std::string& text) {
@@ -72,8 +72,8 @@ Tokenizer::~Tokenizer() = default;
 
 std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
     if (text.size() > kMaxTextBytes) {
-        throw UserError(
-            cat("tokenizer: a text of ", format_bytes(text.size()), " is longer than 1 GiB"));
+        throw UserError(cat("tokenizer: a text of ", format_bytes(text.size()), " is longer than ",
+                            format_bytes(kMaxTextBytes)));
     }
     std::vector<TokenId> ids;
     ids.reserve(text.size() / 3 + 8);

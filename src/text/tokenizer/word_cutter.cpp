@@ -4,13 +4,6 @@
 
 namespace muster {
 
-void WordCutter::learn_token(std::string_view token) {
-    std::size_t pos = 0;
-    if (token.empty()) return;
-    const char32_t character = next_code_point(token, pos);
-    if (pos == token.size()) has_token_[character] = true;
-}
-
 void WordCutter::learn_merge(std::string_view left, std::string_view right) {
     if (left.empty() || right.empty()) return;
     std::size_t last = left.size() - 1;

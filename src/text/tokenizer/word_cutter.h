@@ -17,8 +17,8 @@ class WordCutter {
     WordCutter() : has_token_(0x110000, false) {}
 
     void reserve(std::size_t merges) { joints_.reserve(merges); }
-    /// Tells that the single character `token` is in the vocabulary; longer tokens are ignored.
-    void learn_token(std::string_view token);
+    /// Tells that `character` is a token.
+    void learn_character(char32_t character) { has_token_[character] = true; }
     void learn_merge(std::string_view left, std::string_view right);
 
     /// End of the segment of `word` that starts at byte `begin`.
