@@ -12,9 +12,9 @@
 
 #include "muster/base/error.h"
 #include "muster/base/text.h"
-#include "muster/base/utf8.h"
 #include "muster/config/parse.h"
 #include "place.h"
+#include "yaml_quoted.h"
 #include "yaml_scalar.h"
 
 namespace muster {
@@ -48,26 +48,16 @@ Extent extent_of(const Value& value) {
     return extent;
 }
 
-// yaml-cpp 0.7 turns the escapes \N and \_ into the bytes 0x85 and 0xA0 instead of UTF-8. The
-// document was UTF-8, so that a byte out of place can only be one of those.
-std::string with_escapes_mended(const std::string& text) {
-    if (is_valid_utf8(text)) return text;
-    std::string mended;
-    for (std::size_t pos = 0; pos < text.size();) {
-        std::size_t begin = pos;
-        char32_t code_point = next_code_point(text, pos);
-        bool stray = code_point == 0xFFFD && pos - begin == 1;
-        append_utf8(mended, stray ? static_cast<unsigned char>(text[begin]) : code_point);
-    }
-    return mended;
+// yaml-cpp counts positions in bytes.
+std::string place_of(const YAML::Mark& mark, std::string_view text, const std::string& place) {
+    if (mark.is_null()) return place + ": ";
+    return position_prefix(text, static_cast<std::size_t>(mark.pos), place);
 }
 
 class Builder : public YAML::EventHandler {
  public:
-    explicit Builder(std::string place) : place_(std::move(place)) {}
+    Builder(std::string_view text, std::string place) : text_(text), place_(std::move(place)) {}
     Value take() { return std::move(root_); }
-    /// Where the scalar read last begins, in bytes.
-    std::size_t last_scalar() const { return static_cast<std::size_t>(last_scalar_.pos); }
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (documents_++ > 0) fail(mark, "a second document begins here; expected one");
@@ -91,9 +81,8 @@ class Builder : public YAML::EventHandler {
     }
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& raw) override {
-        std::string text = with_escapes_mended(raw);
-        last_scalar_ = mark;
         count(mark, 1);
+        std::string text = scalar_text(mark, raw);
         if (!expects_key()) return deliver(mark, anchor, scalar(mark, tag, text));
         if (anchor != YAML::NullAnchor) anchors_[anchor] = text;
         if (tag == "?" && text == "<<")
@@ -123,7 +112,7 @@ class Builder : public YAML::EventHandler {
     };
 
     [[noreturn]] void fail(const YAML::Mark& mark, const std::string& message) const {
-        throw UserError(cat(place_, ":", mark.line + 1, ":", mark.column + 1, ": ", message));
+        throw UserError(place_of(mark, text_, place_) + message);
     }
     [[noreturn]] void fail_depth(const YAML::Mark& mark) const {
         fail(mark, cat("nested deeper than ", kMaxDepth));
@@ -144,6 +133,16 @@ class Builder : public YAML::EventHandler {
         stack_.back().key = key;
     }
 
+    // The text of the scalar at `mark` that yaml-cpp read as `raw`. Behind a tag or an anchor an
+    // empty one may be no scalar at all.
+    std::string scalar_text(const YAML::Mark& mark, const std::string& raw) const {
+        auto begin = static_cast<std::size_t>(mark.pos);
+        std::optional<std::size_t> quote = find_opening_quote(text_, begin);
+        if (!quote || (raw.empty() && *quote != begin)) return raw;
+        std::optional<std::string> text = read_quoted(text_, *quote);
+        if (!text) fail(mark, "this quote is never closed");
+        return *text;
+    }
     Value scalar(const YAML::Mark& mark, const std::string& tag, const std::string& text) const {
         if (tag == "?" || tag.empty()) return resolve_yaml_scalar(text);
         if (tag == "!") return text;
@@ -221,11 +220,11 @@ class Builder : public YAML::EventHandler {
         }
     }
 
+    std::string_view text_;
     std::string place_;
     std::vector<Frame> stack_;
     std::map<YAML::anchor_t, Value> anchors_;
     Value root_;
-    YAML::Mark last_scalar_;
     std::size_t nodes_ = 0;
     int documents_ = 0;
 };
@@ -240,26 +239,6 @@ void require_printable(std::string_view text, const std::string& place) {
     }
 }
 
-// yaml-cpp 0.7 takes the rest of a file for the content of a quote that is never closed, if the
-// file ends with a line feed; this can only happen to the last scalar. `begin` is where it begins.
-void require_closed_quote(std::string_view text, std::size_t begin, const std::string& place) {
-    std::size_t pos = begin;
-    while (pos < text.size() && (text[pos] == '&' || text[pos] == '!')) {  // anchor, tag
-        pos = text.find_first_of(" \t\r\n", pos);
-        pos = text.find_first_not_of(" \t\r\n", pos);
-    }
-    if (pos >= text.size() || (text[pos] != '"' && text[pos] != '\'')) return;
-    char quote = text[pos];
-    for (++pos; pos < text.size(); ++pos) {
-        bool doubled = quote == '\'' && text.substr(pos, 2) == "''";
-        if (doubled || (quote == '"' && text[pos] == '\\'))
-            ++pos;
-        else if (text[pos] == quote)
-            return;
-    }
-    throw UserError(position_prefix(text, begin, place) + "this quote is never closed");
-}
-
 }  // namespace
 
 Value parse_yaml(std::string_view text, const std::string& place) {
@@ -267,19 +246,14 @@ Value parse_yaml(std::string_view text, const std::string& place) {
     require_printable(text, place);
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark
     std::istringstream stream{std::string(text)};
-    Builder builder(place);
+    Builder builder(text, place);
     try {
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {
         }
     } catch (const YAML::Exception& error) {
-        require_closed_quote(text, builder.last_scalar(), place);
-        std::string where = error.mark.is_null() ? place + ": "
-                                                 : cat(place, ":", error.mark.line + 1, ":",
-                                                       error.mark.column + 1, ": ");
-        throw UserError(where + error.msg);
+        throw UserError(place_of(error.mark, text, place) + error.msg);
     }
-    require_closed_quote(text, builder.last_scalar(), place);
     return builder.take();
 }
 
