@@ -28,7 +28,7 @@ std::string command_line(const Arguments& arguments) {
 /// One rank's own failure in the run loop: the others sit in collectives and can only be ended.
 [[noreturn]] void end_job(const std::exception& e) {
     const auto* known = dynamic_cast<const Error*>(&e);
-    error_line(cat("error: ", e.what()));
+    error_line(e.what());
     MpiSession::abort(known ? known->exit_code() : 70);
 }
 
@@ -70,7 +70,7 @@ int run_command(const Arguments& arguments) {
         return 0;
     } catch (const Error& e) {
         if (!e.agreed() && world.size() > 1 && !dynamic_cast<const UserError*>(&e)) end_job(e);
-        if (world.is_root()) error_line(cat("error: ", e.what()));
+        if (world.is_root()) error_line(e.what());
         return e.exit_code();
     } catch (const std::exception& e) {
         end_job(e);

@@ -54,7 +54,7 @@ GenerationOverrides read_generation(ConfigReader reader) {
     generation.top_p = reader.optional_real("top_p", {0, 1});
     generation.min_p = reader.optional_real("min_p", {0, 1});
     generation.repetition_penalty = reader.optional_real("repetition_penalty", {1e-3, 1000});
-    if (reader.has("until")) generation.until = reader.strings_or("until", {});
+    if (!reader.value("until").is_null()) generation.until = reader.strings_or("until", {});
     return generation;
 }
 
