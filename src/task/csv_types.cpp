@@ -83,14 +83,20 @@ std::optional<std::vector<Value>> convert_all(const std::vector<std::string>& ce
     return values;
 }
 
-/// True if some cell is an integer that 64 bits do not hold; such a column is no column of reals.
-bool has_huge_integer(const std::vector<std::string>& cells) {
-    return std::any_of(cells.begin(), cells.end(), [](const std::string& cell) {
-        const std::string_view digits = trim(cell);
-        return digits.size() > 18 &&
-               digits.find_first_not_of("+-0123456789") == std::string_view::npos &&
-               !integer(digits);
-    });
+/// True if the cell is an integer of any size.
+bool is_integer(std::string_view cell) {
+    cell = trim(cell);
+    if (!cell.empty() && (cell[0] == '+' || cell[0] == '-')) cell.remove_prefix(1);
+    return !cell.empty() && cell.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+/// True if the first cell that is no 64-bit integer is a larger integer: pandas then keeps the
+/// column as it is written.
+template <typename IsNull>
+bool has_huge_integer_first(const std::vector<std::string>& cells, IsNull null) {
+    for (const std::string& cell : cells)
+        if (!null(cell) && !integer(cell)) return is_integer(cell);
+    return false;
 }
 
 template <typename IsNull>
@@ -100,7 +106,7 @@ std::vector<Value> guess(std::vector<std::string> cells, IsNull null) {
     if (filled == 0) return std::vector<Value>(cells.size());
     if (filled == cells.size())
         if (auto values = convert_all(cells, integer, null)) return *std::move(values);
-    if (!has_huge_integer(cells))
+    if (!has_huge_integer_first(cells, null))
         if (auto values = convert_all(cells, real, null)) return *std::move(values);
     if (auto values = convert_all(cells, boolean, null)) return *std::move(values);
     std::vector<Value> texts;
