@@ -163,14 +163,14 @@ Value parse_json(std::string_view text, const std::string& place, DuplicateKeys 
     throw UserError(position_prefix(text, problem.offset, place) + problem.message);
 }
 
-Value parse_config_file(const std::string& path) {
+Value parse_config_file(const std::string& path, DuplicateKeys duplicates) {
     std::string text = read_file(path);
     std::string_view name = std::string_view(path).substr(path.rfind('/') + 1);
     std::size_t dot = name.rfind('.');
     std::string_view extension = dot == name.npos ? "" : name.substr(dot);
-    if (extension == ".json") return parse_json(text, path, DuplicateKeys::error);
+    if (extension == ".json") return parse_json(text, path, duplicates);
     if (extension.empty() || extension == ".yaml" || extension == ".yml")
-        return parse_yaml(text, path);
+        return parse_yaml(text, path, duplicates);
     throw UserError(
         cat(path, ": files ending in ", extension, " are not read; expected .yaml, .yml or .json"));
 }

@@ -56,7 +56,8 @@ std::string place_of(const YAML::Mark& mark, std::string_view text, const std::s
 
 class Builder : public YAML::EventHandler {
  public:
-    Builder(std::string_view text, std::string place) : text_(text), place_(std::move(place)) {}
+    Builder(std::string_view text, std::string place, DuplicateKeys duplicates)
+        : text_(text), place_(std::move(place)), duplicates_(duplicates) {}
     Value take() { return std::move(root_); }
 
     void OnDocumentStart(const YAML::Mark& mark) override {
@@ -128,7 +129,8 @@ class Builder : public YAML::EventHandler {
         return !stack_.back().key && !stack_.back().merging;
     }
     void set_key(const YAML::Mark& mark, const std::string& key) {
-        if (stack_.back().container.as_object().contains(key))
+        if (duplicates_ == DuplicateKeys::error &&
+            stack_.back().container.as_object().contains(key))
             fail(mark, "key \"" + key + "\" appears twice in this mapping");
         stack_.back().key = key;
     }
@@ -137,9 +139,13 @@ class Builder : public YAML::EventHandler {
     // empty one may be no scalar at all.
     std::string scalar_text(const YAML::Mark& mark, const std::string& raw) const {
         auto begin = static_cast<std::size_t>(mark.pos);
-        std::optional<std::size_t> quote = find_opening_quote(text_, begin);
-        if (!quote || (raw.empty() && *quote != begin)) return raw;
-        std::optional<std::string> text = read_quoted(text_, *quote);
+        std::size_t node = skip_properties(text_, begin);
+        if (node == text_.size() || (raw.empty() && node != begin)) return raw;
+        // yaml-cpp 0.7 loses one of the line feeds that this style is used to keep.
+        if (text_[node] == '>' && text_.substr(node + 1, 2).find('+') != text_.npos)
+            fail(mark, "folded text with its last line feeds kept (>+) is not supported; use |+");
+        if (text_[node] != '"' && text_[node] != '\'') return raw;
+        std::optional<std::string> text = read_quoted(text_, node);
         if (!text) fail(mark, "this quote is never closed");
         return *text;
     }
@@ -222,6 +228,7 @@ class Builder : public YAML::EventHandler {
 
     std::string_view text_;
     std::string place_;
+    DuplicateKeys duplicates_;
     std::vector<Frame> stack_;
     std::map<YAML::anchor_t, Value> anchors_;
     Value root_;
@@ -241,12 +248,12 @@ void require_printable(std::string_view text, const std::string& place) {
 
 }  // namespace
 
-Value parse_yaml(std::string_view text, const std::string& place) {
+Value parse_yaml(std::string_view text, const std::string& place, DuplicateKeys duplicates) {
     require_utf8(text, place);
     require_printable(text, place);
     if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark
     std::istringstream stream{std::string(text)};
-    Builder builder(text, place);
+    Builder builder(text, place, duplicates);
     try {
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {

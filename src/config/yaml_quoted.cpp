@@ -7,6 +7,8 @@
 
 namespace muster {
 
+using namespace std::string_view_literals;
+
 namespace {
 
 constexpr std::string_view kBlanks = " \t", kBreaks = "\r\n";
@@ -64,9 +66,9 @@ class QuotedReader {
     }
 
     bool escape() {
-        static constexpr std::string_view kNames = "0abtnvfe \"/\\\tN_LP";
+        static constexpr std::string_view kNames = "0abtnvfre \"/\\\tN_LP";
         static constexpr std::u32string_view kMeanings =
-            U"\0\a\b\t\n\v\f\x1B \"/\\\t\x85\xA0\u2028\u2029";
+            U"\0\a\b\t\n\v\f\r\x1B \"/\\\t\x85\xA0\u2028\u2029"sv;
         if (++pos_ >= text_.size()) return false;
         char name = text_[pos_++];
         if (is_in(name, kBreaks)) {
@@ -98,13 +100,12 @@ class QuotedReader {
 
 }  // namespace
 
-std::optional<std::size_t> find_opening_quote(std::string_view text, std::size_t pos) {
+std::size_t skip_properties(std::string_view text, std::size_t pos) {
     while (pos < text.size() && (text[pos] == '&' || text[pos] == '!')) {
         pos = text.find_first_of(" \t\r\n", pos);
         pos = text.find_first_not_of(" \t\r\n", pos);
     }
-    if (pos >= text.size() || (text[pos] != '"' && text[pos] != '\'')) return std::nullopt;
-    return pos;
+    return std::min(pos, text.size());
 }
 
 std::optional<std::string> read_quoted(std::string_view text, std::size_t pos) {

@@ -10,9 +10,9 @@
 
 namespace muster {
 
-/// The offset of the quote that opens the scalar at `pos`, behind its anchor and tag; nothing if
-/// the scalar there is not quoted.
-std::optional<std::size_t> find_opening_quote(std::string_view text, std::size_t pos);
+/// The offset of the node at `pos` itself, behind its anchor and tag; text.size() if nothing
+/// follows.
+std::size_t skip_properties(std::string_view text, std::size_t pos);
 /// The content of the scalar whose quote opens at `pos`; nothing if it is never closed or holds an
 /// unknown escape.
 std::optional<std::string> read_quoted(std::string_view text, std::size_t pos);

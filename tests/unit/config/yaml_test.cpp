@@ -36,9 +36,31 @@ TEST_CASE("quoted, block and !!str scalars stay text") {
     CHECK(yaml("['no', \"1\", !!str 1, !!str yes, !!str]") == R"(["no","1","1","yes",""])");
     CHECK(yaml("a: |\n  x\n   y\n") == R"({"a":"x\n y\n"})");
     CHECK(yaml("a: >-\n  x\n  y\n") == R"({"a":"x y"})");
+    CHECK(yaml("a: |+\n  x\n\n\nb: 1") == R"({"a":"x\n\n\n","b":1})");
+    CHECK(error("a: >+\n  x\n").find("(>+) is not supported") != std::string::npos);
     CHECK(yaml("a: |-\n  yes\n") == R"({"a":"yes"})");
     CHECK(yaml("\"\\u00e9\\n\\x41\"") == R"("é\nA")");
+    CHECK(yaml(R"("\a\b\t\n\v\f\r\e\ \"\/\\\x41\u00e9\U0001F600")") ==
+          R"("\u0007\b\t\n\u000b\f\r\u001b \"/\\Aé😀")");
     CHECK(yaml(R"("é\N\_\L\P\x85")") == "\"é\u0085\u00A0\u2028\u2029\u0085\"");
+    CHECK(yaml(R"("\0")") == R"("\u0000")");
+}
+
+// Expected: yaml.safe_load(text)["a"] of PyYAML 6.0.
+TEST_CASE("line breaks in quoted text fold, to the last one before the closing quote") {
+    const std::pair<const char*, const char*> cases[] = {
+        {"'x\n  '", "x "},           {"'x\n\n  '", "x\n"},
+        {"'x\n\n\n  '", "x\n\n"},    {"'\n\n  '", "\n"},
+        {"' x \t\n  y '", " x y "},  {"'x\n\n\n  y'", "x\n\ny"},
+        {"'it''s'", "it's"},         {"\"x\\\n  y\"", "xy"},
+        {"\"x\\\n\n  y\"", "x\ny"},  {"\"x \\\n  \\ y\"", "x  y"},
+        {"\"\n\n\n  \"", "\n\n"},    {"'x\r\n\r\n  '", "x\n"},
+        {"&n 'x\n\n\n  '", "x\n\n"}, {"!!str\n  'x\n\n\n  '", "x\n\n"}};
+    for (const auto& [text, expected] : cases) {
+        CAPTURE(text);
+        CHECK(*parse_yaml(cat("a: ", text), "f").find("a") == Value(expected));
+    }
+    CHECK(yaml("'x  y': 1\nb: !!str\n\"c\": 2") == R"({"x  y":1,"b":"","c":2})");
 }
 
 TEST_CASE("standard tags convert or complain, !function is kept, others are refused") {
@@ -64,6 +86,8 @@ TEST_CASE("empty documents and values are null") {
 TEST_CASE("keys are the text that stands there") {
     CHECK(yaml("1: a\nyes: b\n'x y': c") == R"({"1":"a","yes":"b","x y":"c"})");
     CHECK(error("a: 1\nb: 2\na: 3") == "f:3:1: key \"a\" appears twice in this mapping");
+    CHECK(to_json(parse_yaml("a: 1\nb: 2\na: 3", "f", DuplicateKeys::last_wins)) ==
+          R"({"a":3,"b":2})");
     CHECK(error("? [1]\n: 2").starts_with("f:1:3: a key must be text"));
     CHECK(error("? {a: 1}\n: 2").starts_with("f:1:3: a key must be text"));
     CHECK(error("~: 1").starts_with("f:1:1: null is not a key"));
