@@ -12,7 +12,7 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
-class SequenceDecoder : public Decoder {
+class SequenceDecoder : public TokenDecoder {
  public:
     explicit SequenceDecoder(const JsonNode& node) {
         for (const JsonNode& step : node.at("decoders").elements()) {
@@ -24,10 +24,10 @@ class SequenceDecoder : public Decoder {
     }
 
  private:
-    std::vector<std::unique_ptr<Decoder>> steps_;
+    std::vector<std::unique_ptr<TokenDecoder>> steps_;
 };
 
-class ByteLevelDecoder : public Decoder {
+class ByteLevelDecoder : public TokenDecoder {
     void apply(Tokens& tokens) const override {
         std::string bytes;
         for (const std::string& token : tokens) append_byte_level_decoded(bytes, token);
@@ -36,7 +36,7 @@ class ByteLevelDecoder : public Decoder {
 };
 
 /// Runs of <0xXX> become text if the run as a whole is valid UTF-8, else one U+FFFD per byte.
-class ByteFallbackDecoder : public Decoder {
+class ByteFallbackDecoder : public TokenDecoder {
     void apply(Tokens& tokens) const override {
         Tokens out;
         std::string run;
@@ -75,12 +75,12 @@ class ByteFallbackDecoder : public Decoder {
     }
 };
 
-class FuseDecoder : public Decoder {
+class FuseDecoder : public TokenDecoder {
     void apply(Tokens& tokens) const override { tokens = {join(tokens, "")}; }
 };
 
 /// Removes up to `start` and `stop` times one character at the ends of every token.
-class StripDecoder : public Decoder {
+class StripDecoder : public TokenDecoder {
  public:
     explicit StripDecoder(const JsonNode& node)
         : content_(node.character_or("content", " ")),
@@ -104,7 +104,7 @@ class StripDecoder : public Decoder {
     std::int64_t start_, stop_;
 };
 
-class ReplaceDecoder : public Decoder {
+class ReplaceDecoder : public TokenDecoder {
  public:
     explicit ReplaceDecoder(const JsonNode& node)
         : pattern_(Pattern::from_json(node.at("pattern"))), content_(node.at("content").string()) {}
@@ -117,7 +117,7 @@ class ReplaceDecoder : public Decoder {
     std::string content_;
 };
 
-class MetaspaceDecoder : public Decoder {
+class MetaspaceDecoder : public TokenDecoder {
  public:
     explicit MetaspaceDecoder(const JsonNode& node)
         : mark_(Pattern::literal(node.character_or("replacement", "▁"))),
@@ -136,7 +136,7 @@ class MetaspaceDecoder : public Decoder {
 };
 
 /// Words end in a suffix, which becomes a blank except at the end of the text.
-class BpeDecoder : public Decoder {
+class BpeDecoder : public TokenDecoder {
  public:
     explicit BpeDecoder(const JsonNode& node)
         : suffix_(Pattern::literal(node.string_or("suffix", "</w>"))) {}
@@ -152,7 +152,7 @@ class BpeDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> make_decoder(const JsonNode& node) {
+std::unique_ptr<TokenDecoder> make_decoder(const JsonNode& node) {
     const std::string& type = node.type();
     if (type == "Sequence") return std::make_unique<SequenceDecoder>(node);
     if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();

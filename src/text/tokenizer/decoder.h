@@ -9,14 +9,14 @@
 
 namespace muster {
 
-class Decoder {
+class TokenDecoder {
  public:
-    virtual ~Decoder() = default;
+    virtual ~TokenDecoder() = default;
     /// Rewrites the list of spellings; the text is their concatenation.
     virtual void apply(std::vector<std::string>& tokens) const = 0;
 };
 
 /// Throws UserError naming an unknown type and the supported ones.
-std::unique_ptr<Decoder> make_decoder(const JsonNode& node);
+std::unique_ptr<TokenDecoder> make_decoder(const JsonNode& node);
 
 }  // namespace muster

@@ -22,7 +22,7 @@ struct Tokenizer::State {
     Bpe model;
     AddedTokens added;
     PostProcessor post_processor;
-    std::unique_ptr<Decoder> decoder;  ///< nullptr: tokens joined by blanks
+    std::unique_ptr<TokenDecoder> decoder;  ///< nullptr: tokens joined by blanks
     bool clean_up_spaces = false;
     std::optional<TokenId> bos, eos;
     std::optional<std::int64_t> model_max_length;
