@@ -1,5 +1,6 @@
 #include "cli/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 
@@ -9,6 +10,23 @@
 namespace po = boost::program_options;
 
 namespace muster {
+
+namespace {
+
+/// A flag that is given twice counts as given last, so that scripts can append to their arguments.
+void keep_last(std::vector<po::option>& options) {
+    std::vector<po::option> kept;
+    for (auto option = options.rbegin(); option != options.rend(); ++option) {
+        const bool again = option->position_key < 0 &&
+                           std::any_of(kept.begin(), kept.end(), [&](const po::option& later) {
+                               return later.string_key == option->string_key;
+                           });
+        if (!again) kept.push_back(*option);
+    }
+    options.assign(kept.rbegin(), kept.rend());
+}
+
+}  // namespace
 
 Options::Options(const Arguments& arguments, const std::string& usage, const std::string& about,
                  const po::options_description& description,
@@ -30,9 +48,10 @@ Options::Options(const Arguments& arguments, const std::string& usage, const std
     const auto style =
         po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
     try {
-        po::store(
-            po::command_line_parser(arguments).options(all).positional(places).style(style).run(),
-            values_);
+        po::parsed_options parsed =
+            po::command_line_parser(arguments).options(all).positional(places).style(style).run();
+        keep_last(parsed.options);
+        po::store(parsed, values_);
         po::notify(values_);
     } catch (const po::unknown_option& e) {
         std::vector<std::string> known;

@@ -145,6 +145,23 @@ struct Evaluation::State {
         times.plan = seconds_since(begin);
     }
 
+    void write_result(const std::vector<SummaryRow>& summary, const std::vector<StoredTask>& tasks,
+                      const std::vector<StoredGroup>& groups) try {
+        ResultWriter file(run.output, run.overwrite);
+        file.write_summary("/summary", summary);
+        for (const StoredTask& task : tasks) write_task(file, task);
+        file.write_group("/groups", "aggregates over tasks");
+        for (const StoredGroup& group : groups) write_group(file, group);
+        times.total = seconds_since(start);
+        write_run_record(file,
+                         {run, command_line, topology, files->config, files->max_length, kv_tokens,
+                          backend->description(), hashes.get(), plan.tasks, work, times});
+        file.commit();
+    } catch (const SystemError& e) {
+        // A full disk or a lost folder: the user chose the place and can choose another.
+        throw UserError(cat(e.what(), "; expected room for the result: choose another --output"));
+    }
+
     void load_model() {
         const auto begin = Clock::now();
         backend = make_cpu_backend(topology.threads, topology.group);
@@ -251,16 +268,7 @@ std::vector<SummaryRow> Evaluation::finish() {
         summary = make_summary(tasks, groups);
         s.times.score = seconds_since(begin);
 
-        ResultWriter file(s.run.output, s.run.overwrite);
-        file.write_summary("/summary", summary);
-        for (const StoredTask& task : tasks) write_task(file, task);
-        file.write_group("/groups", "aggregates over tasks");
-        for (const StoredGroup& group : groups) write_group(file, group);
-        s.times.total = seconds_since(s.start);
-        write_run_record(file, {s.run, s.command_line, s.topology, s.files->config,
-                                s.files->max_length, s.kv_tokens, s.backend->description(),
-                                s.hashes.get(), s.plan.tasks, s.work, s.times});
-        file.commit();
+        s.write_result(summary, tasks, groups);
     });
     return summary;
 }

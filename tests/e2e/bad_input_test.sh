@@ -119,6 +119,7 @@ full_disk() {
     (
         trap '' XFSZ
         ulimit -f 8
+        export PMIX_MCA_gds=hash  # PMIx would need files of its own
         exec "$muster" "$@"
     )
 }
