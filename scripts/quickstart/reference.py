@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Evaluates the quick start with lm-evaluation-harness (f32, CPU, one thread) and writes what muster must reproduce:
-tests/golden/quickstart/scores.csv (all scores) and samples.json (prompts and results of some documents)."""
+"""Evaluates the quick start with lm-evaluation-harness (f32, CPU, one thread) and writes what muster must reproduce to
+tests/golden/quickstart: scores.csv, and columns of the samples with one line per value."""
 
 import importlib.metadata
-import json
 import os
 import pathlib
 import sys
@@ -20,20 +19,19 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "configs/quickstart"
 OUT = ROOT / "tests/golden/quickstart"
 TASKS = ["quickstart_creatures", "quickstart_sums", "quickstart_stories"]
-SHOWN = {"quickstart_creatures": 12, "quickstart_sums": 12, "quickstart_stories": 60}
 
 
-def shown_sample(task, sample):
-    """The parts of one logged sample that do not depend on how lm-eval names things."""
-    out = {"doc_id": sample["doc_id"]}
-    arguments = sample["arguments"]
-    if task == "quickstart_stories":
-        return out | {"log_likelihood": sample["resps"][0][0]}
-    out["prompt"] = arguments[0][0]
-    if task == "quickstart_sums":
-        return out | {"response": sample["resps"][0][0]}
-    return out | {"continuations": [a[1] for a in arguments], "gold": sample["doc"]["answer"],
-                  "log_likelihoods": [r[0][0] for r in sample["resps"]], "is_greedy": [r[0][1] for r in sample["resps"]]}
+def columns(task, samples):
+    """Column name → values in document order, as muster's result file has them."""
+    rows = sorted({s["doc_id"]: s for s in samples}.values(), key=lambda s: s["doc_id"])
+    out = {"prompt_hash": [s["prompt_hash"] for s in rows]}
+    if task == "quickstart_creatures":
+        out["loglikelihood"] = [f"{r[0][0]:.9g}" for s in rows for r in s["resps"]]
+    elif task == "quickstart_stories":
+        out["loglikelihood"] = [f"{s['resps'][0][0]:.9g}" for s in rows]
+    else:
+        out["response"] = [s["resps"][0][0] for s in rows]
+    return out
 
 
 def main():
@@ -55,12 +53,10 @@ def main():
                 lines.append(f"{task},{metric},{filter_name},{float(value)!r},{1e-4 if 'per' in metric else 1e-6}")
     (OUT / "scores.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
-    samples = {}
     for task in TASKS:
-        rows = sorted({s["doc_id"]: s for s in result["samples"][task]}.values(), key=lambda s: s["doc_id"])
-        samples[task] = [shown_sample(task, s) for s in rows[:SHOWN[task]]]
-    text = json.dumps({"made_by": made, "samples": samples}, indent=1, ensure_ascii=False)
-    (OUT / "samples.json").write_text(text + "\n", encoding="utf-8")
+        for name, values in columns(task, result["samples"][task]).items():
+            assert not any("\n" in value for value in values)
+            (OUT / f"{task}.{name}.txt").write_text("\n".join(values) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
