@@ -277,4 +277,5 @@ def main():
     print(len(cases), "cases;", "unexpected errors:", errors)
 
 
-main()
+if __name__ == "__main__":
+    main()

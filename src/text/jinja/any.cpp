@@ -122,8 +122,15 @@ void Arena::Bounded::do_deallocate(void* p, std::size_t bytes, std::size_t align
     ::operator delete(p, bytes, std::align_val_t(alignment));
 }
 
+void Arena::require_room(std::size_t size, std::size_t count) {
+    if (count > 0 && size > kLimitText / count) {
+        throw UserError(cat("a text would be larger than ", format_bytes(kLimitText)));
+    }
+}
+
 std::string_view Arena::keep(std::string_view text) {
     if (text.empty()) return {};
+    require_room(text.size(), 1);
     char* copy = static_cast<char*>(pool_.allocate(text.size(), 1));
     std::memcpy(copy, text.data(), text.size());
     return {copy, text.size()};
@@ -238,7 +245,7 @@ Any Thing::call(Evaluator&, const Arguments&) {
     throw UserError(cat("'", type(), "' object is not callable"));
 }
 
-std::string Thing::repr(Arena&) {
+std::string Thing::repr(Arena&, int) {
     return cat("<", type(), ">");
 }
 

@@ -118,6 +118,7 @@ class Arena {
  public:
     static constexpr std::size_t kLimitBytes = std::size_t{512} << 20;
     static constexpr std::uint64_t kLimitSteps = 10'000'000;
+    static constexpr std::size_t kLimitText = std::size_t{64} << 20;
 
     Arena();
     Arena(const Arena&) = delete;
@@ -129,6 +130,8 @@ class Arena {
         if (steps_ > kLimitSteps) fail_steps();
     }
     std::pmr::memory_resource* memory() { return &pool_; }
+    /// Throws UserError if `count` texts of `size` bytes are more than one text may hold.
+    static void require_room(std::size_t size, std::size_t count);
     /// Copies `text` into the arena.
     std::string_view keep(std::string_view text);
     Any text(std::string_view text) { return Any(keep(text)); }
@@ -237,7 +240,8 @@ class Thing {
     virtual bool callable() const { return false; }
     virtual Any call(Evaluator& evaluator, const Arguments& arguments);
     virtual std::string_view type() const = 0;
-    virtual std::string repr(Arena& arena);
+    /// repr(value) inside of `depth` others.
+    virtual std::string repr(Arena& arena, int depth);
 
  protected:
     ~Thing() = default;

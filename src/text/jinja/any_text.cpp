@@ -96,7 +96,7 @@ void append_within(Arena& arena, std::string& out, const Any& value, int depth) 
             break;
         }
         case Any::Kind::thing:
-            out += value.thing().repr(arena);
+            out += value.thing().repr(arena, depth);
             break;
     }
 }
@@ -123,8 +123,8 @@ std::string_view text_view(Arena& arena, const Any& value) {
     return value.is_text() ? value.text() : arena.keep(to_text(arena, value));
 }
 
-void append_repr(Arena& arena, std::string& out, const Any& value) {
-    append_within(arena, out, value, 0);
+void append_repr(Arena& arena, std::string& out, const Any& value, int depth) {
+    append_within(arena, out, value, depth);
 }
 
 }  // namespace muster::jinja

@@ -12,7 +12,7 @@ void append_text(Arena& arena, std::string& out, const Any& value);
 std::string to_text(Arena& arena, const Any& value);
 /// A text as it stands, anything else as str() in the arena.
 std::string_view text_view(Arena& arena, const Any& value);
-void append_repr(Arena& arena, std::string& out, const Any& value);
+void append_repr(Arena& arena, std::string& out, const Any& value, int depth = 0);
 
 struct JsonStyle {
     bool ensure_ascii = false;

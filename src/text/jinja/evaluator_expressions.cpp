@@ -165,6 +165,7 @@ Any Evaluator::eval(const FilterExpr& node) {
             cat("no filter named '", node.name, "'", did_you_mean(node.name, filter_names())));
     const Arguments arguments = eval_arguments(node.arguments);
     position_ = position;
+    if (input.is_text()) arena_.charge(input.text().size() / 64);
     return node.filter->apply(*this, input, arguments);
 }
 

@@ -179,18 +179,17 @@ Any filter_regex_replace(Evaluator& evaluator, const Any& input, const Arguments
         throw UserError("regex_replace: a count is not supported; expected 0 (all matches)");
     const std::string_view text = require_text("regex_replace", input);
     evaluator.arena().charge(1 + text.size() / 16);
+    Arena::require_room(bound.text(1).size() + 1,
+                        text.size() / 16);  // roughly: a pattern matches often
     return evaluator.arena().text(compiled(bound.text(0)).replace(text, bound.text(1)));
 }
 
 Any filter_replace(Evaluator& evaluator, const Any& input, const Arguments& arguments) {
     Arena& arena = evaluator.arena();
     const Bound bound("replace", arguments, {"old", "new", "count"}, 2);
-    const std::string_view text = text_view(arena, input);
     const std::int64_t count = bound.any(2).is_none() ? -1 : bound.integer(2);
-    arena.charge(1 + text.size() / 16);
-    return arena.text(
-        python_replace(text, text_view(arena, bound.any(0)), text_view(arena, bound.any(1)),
-                       static_cast<int>(std::clamp<std::int64_t>(count, -1, 1 << 30))));
+    return replace_parts(arena, text_view(arena, input), text_view(arena, bound.any(0)),
+                         text_view(arena, bound.any(1)), count);
 }
 
 Any filter_tojson(Evaluator& evaluator, const Any& input, const Arguments& arguments) {

@@ -1,6 +1,6 @@
 #include "functions.h"
 
-#include <ctime>
+#include <algorithm>
 
 #include "any_text.h"
 #include "evaluator.h"
@@ -17,6 +17,7 @@ namespace muster::jinja {
 namespace {
 
 constexpr std::int64_t kMaxRange = 1'000'000;
+constexpr std::int64_t kFar = std::int64_t{1} << 62;
 
 using FunctionCode = Any (*)(Evaluator&, const Arguments&);
 
@@ -110,6 +111,12 @@ Any call_range(Evaluator& evaluator, const Arguments& arguments) {
     const std::int64_t step = bound.integer(2, 1);
     if (step == 0) throw UserError("range() step must not be zero");
     std::pmr::vector<Any> items = evaluator.arena().items();
+    // Enough for a small step; numbers that overflow are far more than the limit.
+    std::int64_t distance = 0;
+    if (!__builtin_sub_overflow(stop, first, &distance) && (distance > 0) == (step > 0) &&
+        distance > -kFar) {
+        items.reserve(static_cast<std::size_t>(std::min(distance / step + 1, kMaxRange)));
+    }
     for (std::int64_t i = first; step > 0 ? i < stop : i > stop;) {
         if (items.size() >= static_cast<std::size_t>(kMaxRange)) {
             throw UserError(cat("range() of more than ", format_count(kMaxRange), " numbers"));
@@ -214,9 +221,9 @@ Any bound_method(Evaluator& evaluator, const Any& object, Method method) {
     return Any(static_cast<Thing*>(evaluator.arena().make<BoundMethod>(object, method)));
 }
 
-std::string Namespace::repr(Arena& arena) {
+std::string Namespace::repr(Arena& arena, int depth) {
     std::string out = "<Namespace ";
-    append_repr(arena, out, Any(&members_));
+    append_repr(arena, out, Any(&members_), depth + 1);
     return out + ">";
 }
 

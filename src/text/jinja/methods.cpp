@@ -265,7 +265,10 @@ bool has_method(const Any& object, Method method) {
 Any call_method(Evaluator& evaluator, const Any& object, Method method,
                 const Arguments& arguments) {
     Arena& arena = evaluator.arena();
-    if (object.is_text()) return method->text(arena, object.text(), arguments);
+    if (object.is_text()) {
+        arena.charge(object.text().size() / 64);
+        return method->text(arena, object.text(), arguments);
+    }
     if (method->changes && evaluator.options().sandboxed) {
         throw UserError(cat("access to attribute '", method->name, "' of '", type_name(object),
                             "' object is unsafe; a chat template may not change lists and dicts"));

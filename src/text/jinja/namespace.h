@@ -15,7 +15,7 @@ class Namespace final : public Thing {
         return members_.find(arena_, Any(name), out);
     }
     std::string_view type() const override { return "Namespace"; }
-    std::string repr(Arena& arena) override;
+    std::string repr(Arena& arena, int depth) override;
 
  private:
     Arena& arena_;

@@ -118,9 +118,7 @@ bool less_within(Arena& arena, const Any& a, const Any& b, int depth) {
 
 Any repeat_text(Arena& arena, std::string_view text, std::int64_t count) {
     if (count <= 0 || text.empty()) return Any(std::string_view());
-    if (static_cast<std::uint64_t>(count) > (std::size_t{64} << 20) / text.size()) {
-        throw UserError("a repeated text would be larger than 64 MiB");
-    }
+    Arena::require_room(text.size(), static_cast<std::size_t>(count));
     std::string out;
     out.reserve(text.size() * static_cast<std::size_t>(count));
     for (std::int64_t i = 0; i < count; ++i) out += text;
@@ -288,6 +286,7 @@ bool contains(Arena& arena, const Any& container, const Any& item) {
             throw UserError(cat("'in <string>' requires a string as left operand, got '",
                                 type_name(item), "'"));
         }
+        arena.charge(container.text().size() / 64);
         return container.text().find(item.text()) != std::string_view::npos;
     }
     if (container.is_mapping()) {

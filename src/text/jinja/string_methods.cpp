@@ -201,9 +201,7 @@ Any zfill(Arena& arena, std::string_view text, const Arguments& arguments) {
 
 Any replace(Arena& arena, std::string_view text, const Arguments& arguments) {
     const Bound bound("replace", arguments, {"old", "new", "count"}, 2);
-    arena.charge(text.size() / 16);
-    return arena.text(
-        python_replace(text, bound.text(0), bound.text(1), clamp_count(bound.integer(2, -1))));
+    return replace_parts(arena, text, bound.text(0), bound.text(1), bound.integer(2, -1));
 }
 
 Any swap_case(Arena& arena, std::string_view text, const Arguments& arguments) {
@@ -343,6 +341,14 @@ std::int64_t count_parts(std::string_view text, std::string_view part) {
          at = text.find(part, at + part.size()))
         ++count;
     return count;
+}
+
+Any replace_parts(Arena& arena, std::string_view text, std::string_view from, std::string_view to,
+                  std::int64_t count) {
+    arena.charge(1 + text.size() / 16);
+    if (!to.empty())
+        Arena::require_room(to.size(), static_cast<std::size_t>(count_parts(text, from)));
+    return arena.text(python_replace(text, from, to, clamp_count(count)));
 }
 
 Any list_of(Arena& arena, const std::vector<std::string>& parts) {

@@ -18,6 +18,9 @@ bool is_lower(std::string_view text);
 bool is_upper(std::string_view text);
 /// str.count(part): without overlaps.
 std::int64_t count_parts(std::string_view text, std::string_view part);
+/// str.replace(from, to, count).
+Any replace_parts(Arena& arena, std::string_view text, std::string_view from, std::string_view to,
+                  std::int64_t count);
 /// Texts as a list.
 Any list_of(Arena& arena, const std::vector<std::string>& parts);
 

@@ -207,6 +207,7 @@ std::string percent_format(Arena& arena, std::string_view format, const Any& val
     bool by_name = false;
     std::string out;
     for (std::size_t pos = 0; pos < format.size();) {
+        Arena::require_room(out.size(), 1);
         if (format[pos] != '%') {
             out += format[pos++];
             continue;
@@ -294,6 +295,7 @@ std::string brace_format(Arena& arena, std::string_view format, const Arguments&
     std::string out;
     std::size_t automatic = 0;
     for (std::size_t pos = 0; pos < format.size();) {
+        Arena::require_room(out.size(), 1);
         const char c = format[pos++];
         if (c != '{' && c != '}') {
             out += c;
