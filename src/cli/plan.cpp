@@ -74,7 +74,7 @@ int plan_command(const Arguments& arguments) {
         });
         return 0;
     } catch (const Error& e) {
-        if (world.is_root()) error_line(e.what());
+        if (world.is_root()) std::cerr << "error: " << e.what() << "\n";
         return e.exit_code();
     }
 }

@@ -70,7 +70,7 @@ int run_command(const Arguments& arguments) {
         return 0;
     } catch (const Error& e) {
         if (!e.agreed() && world.size() > 1 && !dynamic_cast<const UserError*>(&e)) end_job(e);
-        if (world.is_root()) error_line(e.what());
+        if (world.is_root()) std::cerr << "error: " << e.what() << "\n";
         return e.exit_code();
     } catch (const std::exception& e) {
         end_job(e);
