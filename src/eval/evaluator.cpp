@@ -79,6 +79,12 @@ std::vector<Prediction> make_predictions(const WorkPlan& plan, std::size_t task_
         prediction.prompt_tokens = std::max(prediction.prompt_tokens,
                                             static_cast<std::int64_t>(request.tokens.size()) - 1);
     }
+    // A text without tokens has no window and probability one, as in lm-eval.
+    if (task.spec.output_type == OutputType::loglikelihood_rolling)
+        for (Prediction& prediction : predictions)
+            if (prediction.status == SampleStatus::ok && prediction.log_likelihoods.empty())
+                prediction.log_likelihoods = {0}, prediction.is_greedy = {1},
+                prediction.num_tokens = {0};
     return predictions;
 }
 

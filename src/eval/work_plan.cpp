@@ -28,11 +28,18 @@ struct TokenizedSample {
     std::vector<Request> requests;
     std::vector<RequestOrigin> origins;  // task and sample are filled in later
     SampleStatus status = SampleStatus::ok;
+    std::string error;
 };
 
 void add_score(TokenizedSample& out, ScoreInput input, std::uint32_t request, std::uint32_t part) {
-    if (input.too_long || static_cast<std::size_t>(input.first_scored) >= input.tokens.size()) {
-        out.status = input.too_long ? SampleStatus::too_long : SampleStatus::bad_document;
+    if (input.too_long) {
+        out.status = SampleStatus::too_long;
+        out.error = cat("request ", request, ": the continuation is longer than the model");
+        return;
+    }
+    if (static_cast<std::size_t>(input.first_scored) >= input.tokens.size()) {
+        out.status = SampleStatus::bad_document;
+        out.error = cat("request ", request, ": the continuation adds no token to its context");
         return;
     }
     if (input.truncated && out.status == SampleStatus::ok) out.status = SampleStatus::truncated;
@@ -145,6 +152,7 @@ void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> 
     for (std::uint32_t s = 0; s < tokenized.size(); ++s) {
         TokenizedSample& sample = tokenized[s];
         task.status.push_back(sample.status);
+        if (!sample.error.empty()) task.samples[s].error = sample.error;
         task.num_truncated += sample.status == SampleStatus::truncated;
         task.num_too_long += sample.status == SampleStatus::too_long;
         task.num_bad += sample.status == SampleStatus::bad_document;

@@ -9,7 +9,7 @@ if [ ! -d "$shared/data/models/tinystories-656k" ]; then
     exit 77
 fi
 real=(--model "$shared/data/models/tinystories-656k" --data-dir "$shared/data/benchmarks" --bootstrap-iterations 1000 --quiet)
-tasks=mmlu_abstract_algebra,mmlu_anatomy,gsm8k_cot,lambada
+tasks=mmlu_abstract_algebra,mmlu_anatomy,gsm8k_fixed_shots,lambada_openai
 
 succeeds one on 1 run "${real[@]}" --tasks "$tasks" --limit 8 --output one.h5
 succeeds three on 3 run "${real[@]}" --tasks "$tasks" --limit 8 --output three.h5

@@ -45,7 +45,7 @@ TEST_CASE("chunks shrink towards the end but not below the least cost") {
     const WorkPlan plan = plan_of(std::vector<int>(1000, 1));
     ChunkQueue queue(plan, 4, 50);
     const std::vector<Chunk> chunks = drain(queue);
-    CHECK(chunks.front().cost >= plan.total_cost() / 8);
+    CHECK(chunks.front().cost >= plan.total_cost() / 16);
     for (std::size_t i = 1; i < chunks.size(); ++i) CHECK(chunks[i].cost <= chunks[i - 1].cost);
     CHECK(chunks[chunks.size() - 2].cost == 50);
 }
