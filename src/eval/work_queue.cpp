@@ -2,7 +2,7 @@
 //   kAsk       leader → 0   "one more chunk"; two are under way at any time
 //   kWork      0 → leader   the chunk's requests; empty once all work is handed out
 //   kProgress  leader → 0   tokens done so far, at most one a second
-// Rank 0 has answered everybody when it has sent two empty chunks to each other leader.
+//   kDone      leader → 0   tokens done in all; the last message of this leader
 
 #include "muster/eval/work_queue.h"
 
@@ -18,7 +18,7 @@ namespace muster {
 
 namespace {
 
-constexpr int kAsk = 1, kWork = 2, kProgress = 3;
+constexpr int kAsk = 1, kWork = 2, kProgress = 3, kDone = 4;
 constexpr int kAhead = 2;
 
 std::string pack_count(std::uint64_t count) {
@@ -58,12 +58,12 @@ class Server {
         done_[0] = own_tokens;
         while (const auto message = leaders_->try_receive()) {
             const auto from = static_cast<std::size_t>(message->from);
-            if (message->tag == kProgress) {
-                done_[from] = std::max(done_[from], unpack_count(message->bytes));
+            if (message->tag != kAsk) {
+                done_[from] = unpack_count(message->bytes);
+                leaders_done_ += message->tag == kDone;
                 continue;
             }
             const Chunk chunk = queue_.next();
-            if (chunk.begin == chunk.end) ++farewells_;
             const std::string bytes = chunk.begin == chunk.end
                                           ? std::string()
                                           : pack_requests(requests_of(*plan_, chunk));
@@ -75,9 +75,10 @@ class Server {
         progress_.update(total);
     }
 
-    /// Serves until every other leader knows that there is no more work.
+    /// Serves until every other leader is done.
     void finish(std::uint64_t own_tokens) {
-        while (farewells_ < kAhead * (leaders_->size() - 1)) {
+        serve(own_tokens);
+        while (leaders_done_ < leaders_->size() - 1) {
             serve(own_tokens);
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
@@ -92,7 +93,7 @@ class Server {
     std::vector<std::uint64_t> done_;
     std::vector<std::unique_ptr<PendingSend>> sends_;
     Progress progress_;
-    int farewells_ = 0;
+    int leaders_done_ = 0;
 };
 
 /// Runs one chunk on every rank of the group; empty `bytes` tells the members that the run is over.
@@ -147,6 +148,7 @@ std::vector<Completion> lead_elsewhere(const Topology& topology, Engine& engine,
         ++work.chunks;
     }
     run_in_group(topology.group, engine, "", on_step);
+    leaders.send(0, kDone, pack_count(tokens_done(engine.counters())));
     return completions;
 }
 
