@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 
@@ -53,7 +54,12 @@ std::optional<double> real(std::string_view cell) {
         if (cell.empty() || !((cell[0] >= '0' && cell[0] <= '9') || cell[0] == '.'))
             return std::nullopt;
         const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-        if (error != std::errc() || end != cell.data() + cell.size()) return std::nullopt;
+        if (end != cell.data() + cell.size()) return std::nullopt;
+        // Out of range: 1e400 is infinite and 1e-400 zero, as strtod has them.
+        if (error == std::errc::result_out_of_range)
+            value = std::strtod(lower.c_str(), nullptr);
+        else if (error != std::errc())
+            return std::nullopt;
     }
     return negative ? -value : value;
 }

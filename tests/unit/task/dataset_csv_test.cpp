@@ -51,6 +51,11 @@ TEST_CASE("integers beyond 64 bits stay text") {
           "{\"a\":\"123456789012345678901\"}\n{\"a\":\"5\"}\n");
 }
 
+TEST_CASE("numbers out of range") {
+    CHECK(json_of(parse_csv("a,b\n1e400,1.5\n-1e400,99999999999999999999\n1e-400,2\n", ',', "t")) ==
+          "{\"a\":Infinity,\"b\":1.5}\n{\"a\":-Infinity,\"b\":1e+20}\n{\"a\":0.0,\"b\":2.0}\n");
+}
+
 TEST_CASE("header names as pandas makes them") {
     CHECK(json_of(parse_csv(",q,q\n0,a,b\n", ',', "t")) ==
           "{\"Unnamed: 0\":0,\"q\":\"a\",\"q.1\":\"b\"}\n");
