@@ -2,7 +2,9 @@
 // pandas/_libs/src/parser/tokenizer.c): a quote counts only at the start of a cell, text after a
 // closing quote belongs to the cell, blank lines are skipped, records end with LF, CRLF or CR. Rows
 // shorter or longer than the header are errors here; pandas fills or refuses them.
+#include <algorithm>
 #include "csv_types.h"
+
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 #include "muster/base/utf8.h"
@@ -97,10 +99,15 @@ std::vector<std::string> header_names(std::vector<std::string> cells) {
             if (other == name) return true;
         return false;
     };
+    // A made-up name must not be one that a later column brings along.
+    const auto given = [&](const std::string& name) {
+        return std::find(cells.begin(), cells.end(), name) != cells.end();
+    };
     for (std::size_t i = 0; i < cells.size(); ++i) {
         const std::string base = cells[i].empty() ? cat("Unnamed: ", i) : cells[i];
         std::string name = base;
-        for (int copy = 1; taken(name); ++copy) name = cat(base, ".", copy);
+        for (int copy = 1; taken(name) || (copy > 1 && given(name)); ++copy)
+            name = cat(base, ".", copy);
         names.push_back(name);
     }
     return names;
