@@ -92,6 +92,14 @@ std::string singleton_problem(const LaunchEvidence& evidence, int world_size) {
                " ranks. The launcher and muster's MPI library do not belong together: ", hint);
 }
 
+bool no_way_to_connect(const LaunchEvidence& evidence, const std::string& library, Getter get) {
+    if (evidence.launcher != "srun" || evidence.expected_size <= 1) return false;
+    if (library.find("Open MPI") == std::string::npos) return false;
+    for (const char* name : {"PMIX_RANK", "PMIX_NAMESPACE", "PMI_RANK", "PMI_FD", "PMI2_RANK"})
+        if (get(name) != nullptr) return false;
+    return true;
+}
+
 int local_size_evidence(Getter get) {
     for (const char* name : {"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "PALS_LOCAL_SIZE"}) {
         if (const auto size = count(get, name)) return *size;

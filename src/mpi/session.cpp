@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "affinity.h"
+#include "launcher.h"
 #include "mpi_api.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -22,6 +23,10 @@ const char* environment(const char* name) {
 
 MpiSession::MpiSession(int* argc, char*** argv) : exceptions_at_start_(std::uncaught_exceptions()) {
     if (active()) throw InternalError("a second MpiSession");
+    const LaunchEvidence evidence = read_launch_evidence(environment);
+    // Open MPI would end the process inside MPI_Init, with a page of text of its own.
+    if (no_way_to_connect(evidence, library_version(), environment))
+        throw UserError(singleton_problem(evidence, 1));
     yield_when_oversubscribed();
     int provided = MPI_THREAD_SINGLE;
     check_mpi(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread");
@@ -29,7 +34,7 @@ MpiSession::MpiSession(int* argc, char*** argv) : exceptions_at_start_(std::unca
               "MPI_Comm_set_errhandler");
     check_mpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_), "MPI_Comm_rank");
     check_mpi(MPI_Comm_size(MPI_COMM_WORLD, &size_), "MPI_Comm_size");
-    const auto problem = singleton_problem(read_launch_evidence(environment), size_);
+    const auto problem = singleton_problem(evidence, size_);
     if (!problem.empty()) {
         MPI_Finalize();
         throw UserError(problem);

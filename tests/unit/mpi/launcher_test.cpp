@@ -113,6 +113,17 @@ TEST_CASE("singletons are refused, everything else is not") {
     CHECK(with_srun.find("`srun --mpi=pmix -n 2 muster ...`") != std::string::npos);
 }
 
+TEST_CASE("tasks of srun that Open MPI cannot connect are known before MPI_Init") {
+    const LaunchEvidence srun{"srun", 2};
+    environment = {};
+    CHECK(muster::no_way_to_connect(srun, "Open MPI v4.1.4", look_up));
+    CHECK_FALSE(muster::no_way_to_connect(srun, "MPICH Version: 4.0", look_up));
+    CHECK_FALSE(muster::no_way_to_connect({"srun", 1}, "Open MPI v4.1.4", look_up));
+    CHECK_FALSE(muster::no_way_to_connect({"mpirun", 2}, "Open MPI v4.1.4", look_up));
+    environment = {{"PMIX_RANK", "0"}};
+    CHECK_FALSE(muster::no_way_to_connect(srun, "Open MPI v4.1.4", look_up));
+}
+
 TEST_CASE("ranks on this node, before MPI can be asked") {
     CHECK(local_size_of({}) == 0);
     CHECK(local_size_of({{"OMPI_COMM_WORLD_LOCAL_SIZE", "4"}}) == 4);
