@@ -12,6 +12,7 @@
 
 #include "muster/base/error.h"
 #include "muster/base/text.h"
+#include "muster/base/utf8.h"
 #include "muster/config/parse.h"
 #include "place.h"
 #include "yaml_quoted.h"
@@ -84,6 +85,7 @@ class Builder : public YAML::EventHandler {
                   const std::string& raw) override {
         count(mark, 1);
         std::string text = scalar_text(mark, raw);
+        if (!is_valid_utf8(text)) fail(mark, "with its escapes read this text is not UTF-8");
         if (!expects_key()) return deliver(mark, anchor, scalar(mark, tag, text));
         if (anchor != YAML::NullAnchor) anchors_[anchor] = text;
         if (tag == "?" && text == "<<")

@@ -102,7 +102,8 @@ class QuotedReader {
 
 std::size_t skip_properties(std::string_view text, std::size_t pos) {
     while (pos < text.size() && (text[pos] == '&' || text[pos] == '!')) {
-        pos = text.find_first_of(" \t\r\n", pos);
+        // yaml-cpp lets a double quote follow a tag at once.
+        pos = text.find_first_of(text[pos] == '!' ? " \t\r\n\"" : " \t\r\n", pos);
         pos = text.find_first_not_of(" \t\r\n", pos);
     }
     return std::min(pos, text.size());

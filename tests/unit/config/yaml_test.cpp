@@ -43,6 +43,8 @@ TEST_CASE("quoted, block and !!str scalars stay text") {
     CHECK(yaml(R"("\a\b\t\n\v\f\r\e\ \"\/\\\x41\u00e9\U0001F600")") ==
           R"("\u0007\b\t\n\u000b\f\r\u001b \"/\\Aé😀")");
     CHECK(yaml(R"("é\N\_\L\P\x85")") == "\"é\u0085\u00A0\u2028\u2029\u0085\"");
+    CHECK(yaml(R"([!"\N", !!str"\N", &a "\N", ! "\N"])") ==
+          "[\"\u0085\",\"\u0085\",\"\u0085\",\"\u0085\"]");
     CHECK(yaml(R"("\0")") == R"("\u0000")");
 }
 
