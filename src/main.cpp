@@ -1,5 +1,6 @@
 // The composition: finds the command and turns what it throws into one line and an exit code.
 
+#include <csignal>
 #include <iostream>
 #include <new>
 
@@ -50,6 +51,7 @@ int dispatch(const std::string& name, const muster::Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit shall be an error of write(), not the end
     const muster::Arguments arguments(argv + 1, argv + argc);
     if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
         arguments[0] == "help") {

@@ -308,7 +308,7 @@ std::vector<std::string> string_list(const Value* value) {
 }  // namespace
 
 void write_task(ResultWriter& file, const StoredTask& task) {
-    const std::string path = "/tasks/" + task.spec.name;
+    const std::string path = child_path("/tasks", task.spec.name);
     file.write_group(path, cat(task.spec.alias, " (", name_of(task.spec.output_type), ", ",
                                task.spec.num_fewshot, "-shot)"));
     file.write_attribute(path, "output_type", std::string(name_of(task.spec.output_type)));
@@ -320,14 +320,14 @@ void write_task(ResultWriter& file, const StoredTask& task) {
 }
 
 void write_group(ResultWriter& file, const StoredGroup& group) {
-    const std::string path = "/groups/" + group.spec.name;
+    const std::string path = child_path("/groups", group.spec.name);
     file.write_group(path, group.spec.alias);
     file.write_text(path + "/config", to_json(group_config(group.spec), 2));
     file.write_columns(path + "/metrics", metric_columns(group.results));
 }
 
 StoredTask read_task(const ResultReader& file, const std::string& name) {
-    const std::string path = "/tasks/" + name;
+    const std::string path = child_path("/tasks", name);
     if (!file.exists(path))
         throw UserError(
             cat("no task \"", name, "\" in this file", did_you_mean(name, stored_tasks(file))));
@@ -345,7 +345,7 @@ StoredTask read_task(const ResultReader& file, const std::string& name) {
 }
 
 StoredGroup read_group(const ResultReader& file, const std::string& name) {
-    const std::string path = "/groups/" + name;
+    const std::string path = child_path("/groups", name);
     const Value config = parse_json(file.read_text(path + "/config"), path + "/config");
     StoredGroup group;
     group.spec.name = name;

@@ -35,7 +35,7 @@ Topology make_topology(const Communicator& world, int tensor_parallel, bool acro
                      across_nodes);  // same input, hence same error, everywhere
     const RankPlace place = grid.place(world.rank());
     const int local_size = static_cast<int>(std::count(nodes.begin(), nodes.end(), place.node));
-    if (threads == 0) threads = default_threads(local_size);
+    if (threads == 0) threads = default_threads(world.split_by_node());
     threads = std::min(threads, affinity_cores());
 
     std::vector<RankInfo> ranks(static_cast<std::size_t>(world.size()));

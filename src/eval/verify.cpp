@@ -27,11 +27,12 @@ class Verifier {
 
     std::vector<std::string> run() {
         for (const std::string& name : stored_tasks(file_))
-            guarded("/tasks/" + name, [&] { verify_task(name); });
+            guarded(child_path("/tasks", name), [&] { verify_task(name); });
         for (const std::string& name : stored_groups(file_))
-            guarded("/groups/" + name, [&] { groups_.push_back(read_group(file_, name)); });
+            guarded(child_path("/groups", name),
+                    [&] { groups_.push_back(read_group(file_, name)); });
         for (const StoredGroup& group : groups_)
-            guarded("/groups/" + group.spec.name, [&] { verify_group(group); });
+            guarded(child_path("/groups", group.spec.name), [&] { verify_group(group); });
         guarded("/summary", [&] { verify_summary(); });
         return std::move(problems_);
     }
@@ -50,7 +51,7 @@ class Verifier {
     }
 
     void verify_task(const std::string& name) {
-        const std::string path = "/tasks/" + name;
+        const std::string path = child_path("/tasks", name);
         const StoredTask stored = read_task(file_, name);
         const auto iterations = bootstrap_iterations();
         const TaskScores scores =
@@ -126,7 +127,7 @@ class Verifier {
                 throw UserError(cat("member task \"", leaf, "\" is not in this file"));
             leaves.push_back(&found->second);
         }
-        compare(cat("/groups/", group.spec.name, "/metrics"), group.results,
+        compare(child_path("/groups", group.spec.name) + "/metrics", group.results,
                 aggregate_group(group.spec, leaves));
     }
 

@@ -48,7 +48,7 @@ Object load_with_includes(const std::string& path, Stack& stack) {
         throw UserError(cat(stack.front(), ": /include: the files include each other: ",
                             join(stack, " → "), " → ", canonical));
     stack.push_back(canonical);
-    const Value content = parse_config_file(path);
+    const Value content = parse_config_file(path, DuplicateKeys::last_wins);
     if (!content.is_object())
         throw UserError(
             cat(path, ": expected an object with keys, got ", kind_name(content.kind())));
