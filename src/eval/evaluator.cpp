@@ -88,6 +88,20 @@ std::vector<Prediction> make_predictions(const WorkPlan& plan, std::size_t task_
     return predictions;
 }
 
+/// What is scored is what the file can hold, so that `verify` finds the same.
+void make_storable(StoredTask& task) {
+    const auto all = [](std::vector<std::string>& texts) {
+        for (std::string& text : texts) text = storable_text(text);
+    };
+    for (Sample& sample : task.samples) {
+        sample.prompt = storable_text(sample.prompt);
+        sample.target = storable_text(sample.target);
+        all(sample.targets);
+        all(sample.choices);
+    }
+    for (Prediction& prediction : task.predictions) all(prediction.responses);
+}
+
 std::vector<HashedFile> hash_files(const std::vector<std::string>& paths) {
     std::vector<HashedFile> files;
     for (const std::string& path : paths)
@@ -259,6 +273,7 @@ std::vector<SummaryRow> Evaluation::finish() {
                             s.plan.tasks[t].samples,
                             make_predictions(s.plan, t, s.completions),
                             {}};
+            make_storable(task);
             task.scores =
                 score_task(task.spec, task.samples, task.predictions, s.run.bootstrap_iterations);
             tasks.push_back(std::move(task));
