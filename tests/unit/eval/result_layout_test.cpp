@@ -105,6 +105,10 @@ void write_file(const std::string& path,
     for (const StoredTask& task : tasks) write_task(file, task);
     file.write_group("/groups", "groups");
     write_group(file, group);
+    file.write_group("/run", "run");
+    file.write_group("/run/model", "m");
+    file.write_attribute("/run/model", "architecture", std::string("TestForCausalLM"));
+    file.write_group("/run/timing", "times");
     file.write_text("/run/config", R"({"bootstrap_iterations": 0, "model": {"path": "m"}})");
     file.commit();
 }
