@@ -48,7 +48,8 @@ constexpr RunFlag kFlags[] = {
     {"Engine", "kv-tokens", "engine/kv_tokens", Kind::integer, "N",
      "KV cache per rank in tokens (default: 0, from free memory)"},
     {"Tasks", "tasks", "tasks", Kind::list, "A,B",
-     "task names, globs, groups, tags or task files (required here or in the run file)"},
+     "task names, globs, groups, tags or task files; as a JSON list to override task keys: "
+     "[{\"name\": \"mmlu\", \"num_fewshot\": 5}] (required here or in the run file)"},
     {"Tasks", "task-path", "task_path", Kind::list, "DIR,DIR",
      "more folders with task files (default: none)"},
     {"Tasks", "data-dir", "data_dir", Kind::text, "DIR",
@@ -75,6 +76,9 @@ constexpr RunFlag kFlags[] = {
      "keep tokens above X times the best (default: the task's)"},
     {"Generation", "repetition-penalty", "generation/repetition_penalty", Kind::real, "X",
      "CTRL's penalty, 1 for none (default: the task's)"},
+    {"Generation", "until", "generation/until", Kind::list, "A,B",
+     "strings that end a generation; as a JSON list for commas and line feeds (default: the "
+     "task's)"},
     {"Output", "output,o", "output", Kind::text, "FILE", "result file (default: muster.h5)"},
     {"Output", "overwrite", "overwrite", Kind::flag, "",
      "replace an existing result file (default: no)"},
@@ -101,6 +105,7 @@ Value convert(const RunFlag& flag, const std::string& text) {
                 throw UserError(cat(name, ": expected true or false, got \"", text, "\""));
             return text == "true";
         case Kind::list: {
+            if (text.starts_with('[')) return parse_json(text, name);
             Array items;
             for (const std::string& item : split(text, ','))
                 if (!trim(item).empty()) items.push_back(trim(item));

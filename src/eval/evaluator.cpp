@@ -269,9 +269,10 @@ std::vector<SummaryRow> Evaluation::finish() {
         std::map<std::string, const std::vector<MetricResult>*> results;
         tasks.reserve(s.plan.tasks.size());
         for (std::size_t t = 0; t < s.plan.tasks.size(); ++t) {
+            std::vector<Prediction> predictions = make_predictions(s.plan, t, s.completions);
             StoredTask task{s.plan.tasks[t].spec,
-                            s.plan.tasks[t].samples,
-                            make_predictions(s.plan, t, s.completions),
+                            std::move(s.plan.tasks[t].samples),
+                            std::move(predictions),
                             {}};
             make_storable(task);
             task.scores =

@@ -43,6 +43,7 @@ ScoreInput RequestBuilder::truncate(std::vector<TokenId> context,
     const auto size = static_cast<std::int64_t>(context.size());
     if (size > max_length_ + 1) {
         context.erase(context.begin(), context.begin() + (size - max_length_ - 1));
+        context.shrink_to_fit();
         input.truncated = true;
     }
     input.first_scored =

@@ -153,6 +153,7 @@ void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> 
         TokenizedSample& sample = tokenized[s];
         task.status.push_back(sample.status);
         if (!sample.error.empty()) task.samples[s].error = sample.error;
+        task.samples[s].requests = {};  // the texts are tokens now, and many
         task.num_truncated += sample.status == SampleStatus::truncated;
         task.num_too_long += sample.status == SampleStatus::too_long;
         task.num_bad += sample.status == SampleStatus::bad_document;

@@ -24,4 +24,20 @@ layout tp4 4 --tp 4 --threads 1
 layout step64 2 --step-tokens 64
 layout step37 1 --step-tokens 37 --kv-tokens 640
 layout np3step1000 3 --step-tokens 1000 --threads 3
+
+# Sampled text depends on seed, document, repeat and position only.
+sampled=(--quiet --tasks '[{"name": "quickstart_sums", "repeats": 2}]' --limit 12 --temperature 0.8 --top-p 0.9
+    --until '["\n\n"]')
+succeeds sampled1 on 1 run "$eval_file" "${sampled[@]}" --output sampled1.h5
+succeeds sampled3 on 3 run "$eval_file" "${sampled[@]}" --output sampled3.h5 --step-tokens 50
+succeeds sampled_tp on 4 run "$eval_file" "${sampled[@]}" --output sampled_tp.h5 --tp 4
+same_scores sampled1.h5 sampled3.h5
+same_scores sampled1.h5 sampled_tp.h5
+succeeds reseeded on 1 run "$eval_file" "${sampled[@]}" --output reseeded.h5 --seed 7
+h5diff -q sampled1.h5 reseeded.h5 /tasks/quickstart_sums/samples/response && fail "another seed gives the same text"
+
+# 16-bit weights.
+succeeds bf16 on 1 run "$eval_file" --quiet --limit 8 --dtype bfloat16 --output bf16.h5
+succeeds bf16_tp on 4 run "$eval_file" --quiet --limit 8 --dtype bfloat16 --output bf16_tp.h5 --tp 2 --step-tokens 77
+same_scores bf16.h5 bf16_tp.h5
 finish
