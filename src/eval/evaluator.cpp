@@ -200,15 +200,14 @@ Evaluation::Evaluation(const Communicator& world, const RunConfig& run, std::str
     State& s = *state_;
     const bool root = world.is_root();
     if (root) info(format_topology(s.topology.ranks));
-    agree(world, "read the model's configuration and tokenizer",
-          [&] { s.files = std::make_unique<ModelFiles>(load_model_files(s.run)); });
+    agree(world, "read the model's configuration and tokenizer", [&] {
+        s.checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(s.run.model_path));
+        s.files = std::make_unique<ModelFiles>(load_model_files(s.run));
+    });
     agree(world, "plan the work", [&] {
         if (root) s.plan_work();
     });
-    agree(world, "load the model", [&] {
-        s.checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(s.run.model_path));
-        s.load_model();
-    });
+    agree(world, "load the model", [&] { s.load_model(); });
 
     // The KV budget must be the same on all ranks of a group, whatever their nodes have free.
     const std::int64_t longest = world.max(s.plan.longest_request);
