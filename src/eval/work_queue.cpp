@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <thread>
 
 #include "muster/base/error.h"
@@ -70,9 +71,7 @@ class Server {
             sends_.push_back(leaders_->start_send(message->from, kWork, bytes));
         }
         std::erase_if(sends_, [](const auto& send) { return send->done(); });
-        std::uint64_t total = 0;
-        for (std::uint64_t tokens : done_) total += tokens;
-        progress_.update(total);
+        progress_.update(total_done());
     }
 
     /// Serves until every other leader is done.
@@ -83,10 +82,16 @@ class Server {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
         sends_.clear();
+        progress_.set_total(
+            total_done());  // generations that ended early never cost what they might have
         progress_.finish();
     }
 
  private:
+    std::uint64_t total_done() const {
+        return std::accumulate(done_.begin(), done_.end(), std::uint64_t{0});
+    }
+
     const Communicator* leaders_;
     const WorkPlan* plan_;
     ChunkQueue queue_;

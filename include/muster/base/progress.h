@@ -17,6 +17,8 @@ class Progress {
 
     /// Sets the units done so far; `note` is shown behind the bar ("mmlu 120/1531"). Cheap: prints only when due.
     void update(std::uint64_t done, const std::string& note = "");
+    /// Corrects the total: the work turned out to be less or more.
+    void set_total(std::uint64_t total) { total_ = total; }
     /// Prints the last state and ends the line.
     void finish();
 
