@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a result: installs what is missing, builds muster and evaluates the embedded model
-# on the three embedded tasks with four MPI ranks. The result is quickstart.h5 in the current folder.
+# on the three embedded tasks with four MPI ranks, and verifies the result. The result is quickstart.h5 in the current folder.
 #
 #   scripts/quickstart.sh [options] [-- options of muster run]
 #
@@ -43,6 +43,6 @@ say "${launcher[*]} muster run configs/quickstart/eval.json"
 "${launcher[@]}" "$muster" run "$root/configs/quickstart/eval.json" --output "$output" --overwrite "$@" ||
     die "the evaluation failed (above)"
 
-say "muster report ${output##*/}"
-"$muster" report "$output"
+say "muster verify ${output##*/}: every score again from the stored records"
+"$muster" verify "$output"
 say "done: $output"
