@@ -23,6 +23,7 @@
 #include "muster/eval/work_queue.h"
 #include "muster/model/model.h"
 #include "muster/mpi/agree.h"
+#include "muster/mpi/host.h"
 #include "muster/tensor/checkpoint.h"
 
 namespace muster {
@@ -160,7 +161,7 @@ struct Evaluation::State {
         const auto begin = Clock::now();
         ResultWriter::check_writable(run.output, run.overwrite);
         plan = make_work_plan(select_tasks(run), run, files->builder(), files->stop_ids,
-                              topology.threads);
+                              affinity_cores());  // the other ranks only wait
         for (const PlannedTask& task : plan.tasks) announce(task);
         times.plan = seconds_since(begin);
     }
