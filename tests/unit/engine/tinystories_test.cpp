@@ -33,15 +33,23 @@ struct Choice {
     int line = 0;
 };
 
+/// The choices of one document in the list of all, and the one of highest log-likelihood.
+struct Document {
+    std::size_t begin = 0, end = 0;
+    std::int64_t prediction = 0;
+};
+
 /// Scores of what enc(context + continuation) has beyond the first |enc(context)| tokens.
 std::vector<Request> multiple_choice(const std::string& path, const Tokenizer& tokenizer,
-                                     std::vector<Choice>& expected) {
+                                     std::vector<Choice>& expected,
+                                     std::vector<Document>& documents) {
     std::vector<Request> requests;
     int number = 0;
     for (const std::string& line : split(read_file(path), '\n')) {
         ++number;
         if (line.empty()) continue;
         const Value document = parse_json(line, path);
+        documents.push_back({requests.size(), 0, document.find("pred")->as_integer()});
         for (const Value& item : document.find("requests")->as_array()) {
             const std::string context = item.find("context")->as_string();
             Request request;
@@ -59,6 +67,7 @@ std::vector<Request> multiple_choice(const std::string& path, const Tokenizer& t
             expected.push_back({item.find("logprob")->as_real(), item.find("greedy")->as_bool(),
                                 static_cast<std::size_t>(item.find("ntok")->as_integer()), number});
         }
+        documents.back().end = requests.size();
     }
     return requests;
 }
@@ -71,8 +80,9 @@ TEST_CASE("TinyStories-656K: log-likelihoods of multiple-choice answers") {
     const std::string directory = data + "/models/tinystories-656k";
     const Tokenizer tokenizer = Tokenizer::load(directory);
     std::vector<Choice> expected;
+    std::vector<Document> documents;
     const auto requests = multiple_choice(data + "/golden/tinystories-656k/multiple_choice.jsonl",
-                                          tokenizer, expected);
+                                          tokenizer, expected, documents);
     REQUIRE(requests.size() > 1000);
 
     const auto got = run_checkpoint(directory, 1, Communicator::self(), tokenizer,
@@ -88,6 +98,14 @@ TEST_CASE("TinyStories-656K: log-likelihoods of multiple-choice answers") {
     MESSAGE(got.size() << " log-likelihoods, largest difference " << worst);
     CHECK(worst < 1e-3);  // float32 against float64
     CHECK(greedy_differs == 0);
+    const auto less = [](const Completion& a, const Completion& b) {
+        return a.log_likelihood < b.log_likelihood;
+    };
+    for (const Document& document : documents) {
+        const auto begin = got.begin() + static_cast<std::ptrdiff_t>(document.begin);
+        const auto end = got.begin() + static_cast<std::ptrdiff_t>(document.end);
+        CHECK(std::max_element(begin, end, less) - begin == document.prediction);
+    }
 }
 
 TEST_CASE("TinyStories-656K: greedy continuations") {
