@@ -34,7 +34,10 @@ struct FailureListener : doctest::IReporter {
             muster::MpiSession::abort(1);
         }
     }
-    void test_case_start(const doctest::TestCaseData& data) override { test_ = data.m_name; }
+    void test_case_start(const doctest::TestCaseData& data) override {
+        test_ = data.m_name;
+        world->barrier();  // a fast rank's messages must not reach another's previous test case
+    }
     void test_case_reenter(const doctest::TestCaseData& /*data*/) override {}
     void test_case_end(const doctest::CurrentTestCaseStats& /*stats*/) override {}
     void test_case_exception(const doctest::TestCaseException& exception) override {
