@@ -18,11 +18,9 @@ std::vector<Projection> qkv_projections(const ModelConfig& c, const ShardPlan& p
             {prefix + "v_proj", c.num_kv_heads * d, kv_begin, kv_end}};
 }
 
-std::vector<Projection> gate_up_projections(const ModelConfig& c, const ShardPlan& p,
-                                            const std::string& prefix) {
-    const std::int64_t begin = p.first_intermediate, end = begin + p.intermediate;
-    return {{prefix + "gate_proj", c.intermediate_size, begin, end},
-            {prefix + "up_proj", c.intermediate_size, begin, end}};
+/// This rank's rows of the projection `name` in the MLP.
+Projection mlp_projection(const ModelConfig& c, const ShardPlan& p, const std::string& name) {
+    return {name, c.intermediate_size, p.first_intermediate, p.first_intermediate + p.intermediate};
 }
 
 Tensor norm(Weights& weights, const ModelConfig& config, const std::string& name) {
@@ -60,8 +58,8 @@ DecoderLayer::DecoderLayer(Weights& weights, const ModelConfig& c, const ShardPl
       mlp_norm(norm(weights, c, layer_prefix(index) + "post_attention_layernorm.weight")),
       qkv(weights, qkv_projections(c, p, layer_prefix(index) + "self_attn."), c.hidden_size,
           c.attention_bias),
-      gate_up(weights, gate_up_projections(c, p, layer_prefix(index) + "mlp."), c.hidden_size,
-              c.mlp_bias),
+      gate_up(weights, mlp_projection(c, p, layer_prefix(index) + "mlp.gate_proj"),
+              mlp_projection(c, p, layer_prefix(index) + "mlp.up_proj"), c.hidden_size, c.mlp_bias),
       output(weights, layer_prefix(index) + "self_attn.o_proj", c.hidden_size,
              c.num_heads * c.head_dim, p.first_head * c.head_dim,
              (p.first_head + p.heads) * c.head_dim, p.local_shards, c.attention_bias),
@@ -119,6 +117,15 @@ KvCache Decoder::make_kv_cache(std::int32_t num_pages) {
         kv.values.push_back(backend_.allocate(config_.dtype, shape));
     }
     return kv;
+}
+
+void Decoder::copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) {
+    for (std::size_t layer = 0; layer < kv.keys.size(); ++layer) {
+        for (const PageCopy& copy : copies) {
+            backend_.copy_kv_page(kv.keys[layer], copy.from, copy.to);
+            backend_.copy_kv_page(kv.values[layer], copy.from, copy.to);
+        }
+    }
 }
 
 void Decoder::check(const StepBatch& batch, const KvCache& kv) const {
@@ -182,18 +189,17 @@ void Decoder::attention_block(const DecoderLayer& layer, const StepBatch& batch,
     layer.qkv.forward(backend_, step.normed, step.qkv);
     backend_.rope(q, step.cos_sin, config_.head_dim);
     backend_.rope(k, step.cos_sin, config_.head_dim);
-    backend_.store_kv(k, v, batch.sequences, keys, values);
+    backend_.store_kv(k, v, batch.sequences, config_.head_dim, keys, values);
     backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale,
                        config_.sliding_window, step.attended);
-    layer.output.forward(backend_, step.attended, step.partial, step.gathered, step.residual);
+    layer.output.forward(backend_, step.attended, step.residual);
 }
 
 void Decoder::mlp_block(const DecoderLayer& layer, const Workspace& step) {
     backend_.rms_norm(step.residual, layer.mlp_norm, static_cast<float>(config_.norm_eps),
                       step.normed);
-    layer.gate_up.forward(backend_, step.normed, step.gate_up);
-    backend_.silu_mul(step.gate_up, step.activated);
-    layer.down.forward(backend_, step.activated, step.partial, step.gathered, step.residual);
+    layer.gate_up.forward(backend_, step.normed, step.activated);
+    layer.down.forward(backend_, step.activated, step.residual);
 }
 
 Tensor Decoder::final_hidden(const StepBatch& batch, const Workspace& step) {

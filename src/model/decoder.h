@@ -21,7 +21,8 @@ struct DecoderLayer {
     std::uint64_t bytes() const;
 
     Tensor attention_norm, mlp_norm;  ///< [hidden] f32
-    ColumnParallelLinear qkv, gate_up;
+    ColumnParallelLinear qkv;
+    GatedLinear gate_up;
     RowParallelLinear output, down;
 };
 
@@ -46,6 +47,7 @@ class Decoder : public Model {
     Backend& backend() override { return backend_; }
     std::uint64_t weight_bytes() const override { return weights_.bytes(); }
     KvCache make_kv_cache(std::int32_t num_pages) override;
+    void copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) override;
     Tensor forward(const StepBatch& batch, KvCache& kv) override;
     void score(const Tensor& hidden, std::span<const LogitTarget> targets,
                std::vector<RowScore>& rows, std::vector<float>& target_logits) override;

@@ -26,6 +26,26 @@ std::uint64_t ColumnParallelLinear::bytes() const {
     return matrix_->bytes() + vector_bytes(bias_);
 }
 
+GatedLinear::GatedLinear(Weights& weights, const Projection& gate, const Projection& up,
+                         std::int64_t k, bool bias) {
+    const auto slice = [k](const Projection& p) {
+        return WeightSlice::row_range(p.name + ".weight", p.rows, k, p.begin, p.end);
+    };
+    const auto bias_slice = [](const Projection& p) {
+        return WeightSlice::vector(p.name + ".bias", p.rows, p.begin, p.end);
+    };
+    matrix_ = weights.gate_up(slice(gate), slice(up));
+    if (bias) bias_ = weights.vector({bias_slice(gate), bias_slice(up)});
+}
+
+void GatedLinear::forward(Backend& backend, const Tensor& x, const Tensor& out) const {
+    backend.matmul_silu_mul(x, *matrix_, bias_, out);
+}
+
+std::uint64_t GatedLinear::bytes() const {
+    return matrix_->bytes() + vector_bytes(bias_);
+}
+
 RowParallelLinear::RowParallelLinear(Weights& weights, const std::string& name, std::int64_t n,
                                      std::int64_t k, std::int64_t k_begin, std::int64_t k_end,
                                      int k_shards, bool bias) {
@@ -34,14 +54,8 @@ RowParallelLinear::RowParallelLinear(Weights& weights, const std::string& name, 
     if (bias) bias_ = weights.vector({WeightSlice::vector(name + ".bias", n, 0, n)});
 }
 
-void RowParallelLinear::forward(Backend& backend, const Tensor& x, const Tensor& partial,
-                                const Tensor& gathered, const Tensor& residual) const {
-    backend.matmul(x, *matrix_, {}, partial);
-    const std::int64_t rows = partial.rows(), n = partial.row_size(), tp = backend.tp_size();
-    const Tensor& sums = tp > 1 ? gathered : partial;
-    const Tensor partials(sums.data(), DType::f32, {tp, rows, n}, nullptr);
-    if (tp > 1) backend.all_gather(partial, partials);
-    backend.add_partials(partials, bias_, residual);
+void RowParallelLinear::forward(Backend& backend, const Tensor& x, const Tensor& residual) const {
+    backend.matmul_add(x, *matrix_, bias_, residual);
 }
 
 std::uint64_t RowParallelLinear::bytes() const {

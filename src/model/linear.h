@@ -32,17 +32,28 @@ class ColumnParallelLinear {
     Tensor bias_;
 };
 
-/// residual += x · Wᵀ + b with the inputs split over ranks: a rank sums its virtual shards, the
-/// sums are gathered and folded in the order of the shards, and the bias is added once, at the end.
+/// silu(x · Gᵀ) · (x · Uᵀ), gate and up fused into one product, with the outputs split over ranks.
+class GatedLinear {
+ public:
+    GatedLinear(Weights& weights, const Projection& gate, const Projection& up, std::int64_t k,
+                bool bias);
+    /// out [rows, local outputs] ← x [rows, k], both of compute type.
+    void forward(Backend& backend, const Tensor& x, const Tensor& out) const;
+    std::uint64_t bytes() const;
+
+ private:
+    std::unique_ptr<Matrix> matrix_;
+    Tensor bias_;
+};
+
+/// residual += x · Wᵀ + b with the inputs split over ranks; see Backend::matmul_add.
 class RowParallelLinear {
  public:
     /// W [n, k]; this rank's inputs are [k_begin, k_end).
     RowParallelLinear(Weights& weights, const std::string& name, std::int64_t n, std::int64_t k,
                       std::int64_t k_begin, std::int64_t k_end, int k_shards, bool bias);
-    /// x [rows, local k] compute; partial [rows, n] and gathered [tp · rows, n] f32 are scratch.
-    /// Collective over the group.
-    void forward(Backend& backend, const Tensor& x, const Tensor& partial, const Tensor& gathered,
-                 const Tensor& residual) const;
+    /// residual [rows, n] f32 += …, x [rows, local k] compute. Collective over the group.
+    void forward(Backend& backend, const Tensor& x, const Tensor& residual) const;
     std::uint64_t bytes() const;
 
  private:

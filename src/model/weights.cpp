@@ -104,6 +104,19 @@ std::unique_ptr<Matrix> Weights::matrix(const std::vector<WeightSlice>& slices, 
     return matrix;
 }
 
+std::unique_ptr<Matrix> Weights::gate_up(const WeightSlice& gate, const WeightSlice& up) {
+    const auto part = [this](const WeightSlice& slice) {
+        return MatrixPart{find(slice), slice.row_begin, slice.row_end, slice.column_begin,
+                          slice.column_end};
+    };
+    const MatrixPart gate_part = part(gate), up_part = part(up);
+    std::unique_ptr<Matrix> matrix;
+    if (!check_only_) matrix = backend_.load_gate_up(compute_, gate_part, up_part);
+    if (gate_part.tensor) count(*gate_part.tensor, gate);
+    if (up_part.tensor) count(*up_part.tensor, up);
+    return matrix;
+}
+
 Tensor Weights::vector(const std::vector<WeightSlice>& slices) {
     std::vector<float> values;
     for (const WeightSlice& slice : slices) {

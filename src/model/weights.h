@@ -48,6 +48,8 @@ class Weights {
     /// The slices stacked by rows, then `padding_rows` rows of zeros.
     std::unique_ptr<Matrix> matrix(const std::vector<WeightSlice>& slices, int k_shards,
                                    std::int64_t padding_rows = 0);
+    /// See Backend::load_gate_up.
+    std::unique_ptr<Matrix> gate_up(const WeightSlice& gate, const WeightSlice& up);
     /// The slices one after another as f32.
     Tensor vector(const std::vector<WeightSlice>& slices);
     /// A whole [rows, columns] look-up table.

@@ -15,8 +15,7 @@ Workspace Workspace::first_rows(std::int64_t rows) const {
     Workspace view = *this;
     for (Tensor Workspace::*member :
          {&Workspace::residual, &Workspace::normed, &Workspace::qkv, &Workspace::attended,
-          &Workspace::gate_up, &Workspace::activated, &Workspace::partial, &Workspace::cos_sin,
-          &Workspace::outputs, &Workspace::hidden}) {
+          &Workspace::activated, &Workspace::cos_sin, &Workspace::outputs, &Workspace::hidden}) {
         view.*member = (this->*member).row_range(0, rows);
     }
     return view;

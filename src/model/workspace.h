@@ -14,10 +14,7 @@ struct Workspace {
     Tensor normed;     ///< [rows, hidden] compute
     Tensor qkv;        ///< [rows, (heads + 2 · kv_heads) · head_dim] f32, local
     Tensor attended;   ///< [rows, heads · head_dim] compute, local
-    Tensor gate_up;    ///< [rows, 2 · intermediate] f32, local
     Tensor activated;  ///< [rows, intermediate] compute, local
-    Tensor partial;    ///< [rows, hidden] f32
-    Tensor gathered;   ///< [tp · rows, hidden] f32; none for tp = 1
     Tensor cos_sin;    ///< [rows, head_dim] f32
     Tensor outputs;    ///< [rows, hidden] f32
     Tensor hidden;     ///< [rows, hidden] compute
@@ -41,11 +38,7 @@ void Workspace::for_each(const ModelConfig& config, const ShardPlan& plan, std::
     visit(&Workspace::normed, config.dtype, Shape{rows, config.hidden_size});
     visit(&Workspace::qkv, DType::f32, Shape{rows, q + 2 * kv});
     visit(&Workspace::attended, config.dtype, Shape{rows, q});
-    visit(&Workspace::gate_up, DType::f32, Shape{rows, 2 * plan.intermediate});
     visit(&Workspace::activated, config.dtype, Shape{rows, plan.intermediate});
-    visit(&Workspace::partial, DType::f32, Shape{rows, config.hidden_size});
-    if (plan.tp > 1)
-        visit(&Workspace::gathered, DType::f32, Shape{plan.tp * rows, config.hidden_size});
     visit(&Workspace::cos_sin, DType::f32, Shape{rows, config.head_dim});
     visit(&Workspace::outputs, DType::f32, Shape{rows, config.hidden_size});
     visit(&Workspace::hidden, config.dtype, Shape{rows, config.hidden_size});

@@ -95,6 +95,10 @@ class Backend {
     /// shards. Converts to `compute` if the checkpoint stores another float type.
     virtual std::unique_ptr<Matrix> load_matrix(DType compute, const std::vector<MatrixPart>& parts,
                                                 int k_shards) = 0;
+    /// Gate and up projections [f, k] as one matrix [2f, k] in whatever order matmul_silu_mul wants
+    /// its rows; good for that operation only.
+    virtual std::unique_ptr<Matrix> load_gate_up(DType compute, const MatrixPart& gate,
+                                                 const MatrixPart& up) = 0;
     /// A [rows, columns] look-up table in its stored type; may be the mapped file itself, which
     /// then must outlive it.
     virtual Tensor load_table(const StoredTensor& tensor) = 0;
@@ -112,26 +116,32 @@ class Backend {
     /// y [rows, n] f32 ← x [rows, k] compute · wᵀ, virtual shards of k folded by the tree. `bias`
     /// [n] f32 may be empty.
     virtual void matmul(const Tensor& x, const Matrix& w, const Tensor& bias, const Tensor& y) = 0;
+    /// residual [rows, n] f32 += (x [rows, k] compute · wᵀ, folded over the virtual shards of all
+    /// ranks of the group by one tree) + bias [n] f32, which may be empty. Collective over the
+    /// group.
+    virtual void matmul_add(const Tensor& x, const Matrix& w, const Tensor& bias,
+                            const Tensor& residual) = 0;
+    /// out [rows, f] compute ← silu(g) · u, [g | u] [rows, 2f] = x [rows, k] compute · wᵀ + bias
+    /// [2f] f32, which may be empty. `w` comes from load_gate_up.
+    virtual void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
+                                 const Tensor& out) = 0;
     /// Rotates pairs (i, i + d/2) of every head of x [rows, heads·d] f32 in place.
     /// cos_sin [rows, d] f32 holds d/2 cosines, then d/2 sines.
     virtual void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) = 0;
     /// Writes k, v [rows, kv_heads·d] f32 (views allowed) to the pages of keys, values
-    /// [pages, kKvPageTokens, kv_heads·d] in their type.
+    /// [pages, kKvPageTokens, kv_heads·d], rounded to their type. How a page is laid out inside is
+    /// the backend's affair.
     virtual void store_kv(const Tensor& k, const Tensor& v,
-                          std::span<const AttentionSequence> sequences, const Tensor& keys,
-                          const Tensor& values) = 0;
+                          std::span<const AttentionSequence> sequences, std::int64_t head_dim,
+                          const Tensor& keys, const Tensor& values) = 0;
+    /// Page `to` of a cache of keys or values becomes a copy of page `from`.
+    virtual void copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) = 0;
     /// Causal attention. q [rows, heads·d] f32 (view allowed) over pages; `window` > 0 keeps the
     /// last `window` keys, self included. out [rows, heads·d] compute. heads = q columns /
     /// head_dim, a multiple of the kv heads.
     virtual void attention(const Tensor& q, const Tensor& keys, const Tensor& values,
                            std::span<const AttentionSequence> sequences, std::int64_t head_dim,
                            float scale, std::int64_t window, const Tensor& out) = 0;
-    /// out [rows, f] compute ← silu(gate) · up, gate_up [rows, 2f] f32 = [gate | up].
-    virtual void silu_mul(const Tensor& gate_up, const Tensor& out) = 0;
-    /// residual [rows, h] f32 += (tree sum over the first dimension of partials [shards, rows, h]
-    /// f32) + bias [h] f32, which may be empty.
-    virtual void add_partials(const Tensor& partials, const Tensor& bias,
-                              const Tensor& residual) = 0;
     /// out [ids, h] ← rows `ids` of x [rows, h], same type.
     virtual void gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
                              const Tensor& out) = 0;
@@ -147,10 +157,8 @@ class Backend {
     // --- the tensor-parallel group: copies only -------------------------------------------------
     virtual int tp_size() const = 0;
     virtual int tp_rank() const = 0;
-    /// out [tp_size, …in shape] ← `in` of every rank of the group in rank order. Collective over
+    /// `out` holds tp_size blocks, `in` of every rank in rank order; host memory. Collective over
     /// the group.
-    virtual void all_gather(const Tensor& in, const Tensor& out) = 0;
-    /// The same for host memory.
     virtual void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) = 0;
 };
 

@@ -20,6 +20,11 @@ struct KvCache {
     std::vector<Tensor> keys, values;  ///< per layer [pages, kKvPageTokens, kv_heads_local · head_dim] compute type
 };
 
+/// One page of every layer's keys and values to be copied.
+struct PageCopy {
+    std::int32_t from = 0, to = 0;
+};
+
 /// The packed rows of one step.
 struct StepBatch {
     std::vector<std::int32_t> tokens;          ///< [rows]
@@ -48,6 +53,8 @@ class Model {
     /// Bytes of weights that this rank holds in memory of its own.
     virtual std::uint64_t weight_bytes() const = 0;
     virtual KvCache make_kv_cache(std::int32_t num_pages) = 0;
+    /// Copies whole pages, in order, in all layers.
+    virtual void copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) = 0;
 
     /// Runs one step; returns normed hidden states of the output rows [outputs, hidden] in compute type, valid until the next
     /// forward. Collective over the group.

@@ -5,7 +5,6 @@
 
 #include "muster/base/error.h"
 #include "muster/base/text.h"
-#include "muster/mpi/communicator.h"
 
 namespace muster::cpu {
 
@@ -62,6 +61,11 @@ std::unique_ptr<Matrix> CpuBackend::load_matrix(DType compute, const std::vector
     return std::make_unique<CpuMatrix>(compute, parts, k_shards, kernels_, pool_);
 }
 
+std::unique_ptr<Matrix> CpuBackend::load_gate_up(DType compute, const MatrixPart& gate,
+                                                 const MatrixPart& up) {
+    return CpuMatrix::gate_up(compute, gate, up, kernels_, pool_);
+}
+
 Tensor CpuBackend::load_table(const StoredTensor& tensor) {
     const DType dtype = float_dtype_of(tensor);
     if (reinterpret_cast<std::uintptr_t>(tensor.bytes.data()) % size_of(dtype) == 0) {
@@ -83,25 +87,6 @@ Tensor CpuBackend::load_vector(const StoredTensor& tensor, std::int64_t begin, s
     kernels_.to_f32(tensor.bytes.data() + static_cast<std::size_t>(begin) * size_of(dtype), dtype,
                     end - begin, vector.as<float>());
     return vector;
-}
-
-// --- the tensor-parallel group
-// -----------------------------------------------------------------------
-
-int CpuBackend::tp_size() const {
-    return group_.size();
-}
-int CpuBackend::tp_rank() const {
-    return group_.rank();
-}
-
-void CpuBackend::all_gather(const Tensor& in, const Tensor& out) {
-    all_gather_host({static_cast<const std::byte*>(in.data()), bytes_of(in)},
-                    {static_cast<std::byte*>(out.data()), bytes_of(out)});
-}
-
-void CpuBackend::all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) {
-    group_.all_gather(in, out);
 }
 
 std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group) {

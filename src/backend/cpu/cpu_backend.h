@@ -19,20 +19,25 @@ class CpuBackend : public Backend {
     void copy_to_host(void* to, const Tensor& from) override;
     std::unique_ptr<Matrix> load_matrix(DType compute, const std::vector<MatrixPart>& parts,
                                         int k_shards) override;
+    std::unique_ptr<Matrix> load_gate_up(DType compute, const MatrixPart& gate,
+                                         const MatrixPart& up) override;
     Tensor load_table(const StoredTensor& tensor) override;
     Tensor load_vector(const StoredTensor& tensor, std::int64_t begin, std::int64_t end) override;
 
     void embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) override;
     void rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
     void matmul(const Tensor& x, const Matrix& w, const Tensor& bias, const Tensor& y) override;
+    void matmul_add(const Tensor& x, const Matrix& w, const Tensor& bias,
+                    const Tensor& residual) override;
+    void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
+                         const Tensor& out) override;
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
-                  const Tensor& keys, const Tensor& values) override;
+                  std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;
+    void copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) override;
     void attention(const Tensor& q, const Tensor& keys, const Tensor& values,
                    std::span<const AttentionSequence> sequences, std::int64_t head_dim, float scale,
                    std::int64_t window, const Tensor& out) override;
-    void silu_mul(const Tensor& gate_up, const Tensor& out) override;
-    void add_partials(const Tensor& partials, const Tensor& bias, const Tensor& residual) override;
     void gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
                      const Tensor& out) override;
     void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
@@ -41,7 +46,6 @@ class CpuBackend : public Backend {
 
     int tp_size() const override;
     int tp_rank() const override;
-    void all_gather(const Tensor& in, const Tensor& out) override;
     void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) override;
 
  private:
@@ -49,9 +53,15 @@ class CpuBackend : public Backend {
     int threads_for(double work) const;
     /// x as f32 in blocks of kTileRows rows, [blocks, k, kTileRows], in scratch memory.
     const float* pack_rows(const Tensor& x);
+    /// Calls write(first row, rows, panel, tile) for every tile of x·wᵀ, on the threads.
+    template <typename Write>
+    void product(const Tensor& x, const CpuMatrix& w, const Write& write);
     /// One tile [rows ≤ kTileRows, kPanel] of x·wᵀ into `tile`, virtual shards folded.
     void matrix_tile(const float* packed_block, int rows, const CpuMatrix& w, std::int64_t panel,
                      float* tile) const;
+    /// residual [rows, n] f32 += tree over the ranks' partial [rows, n] f32 + bias. Collective over
+    /// the group.
+    void fold_partial(const Tensor& partial, const Tensor& bias, const Tensor& residual);
     /// `floats` floats of scratch memory, kept for later calls; earlier contents are lost.
     float* scratch(std::vector<float>& buffer, std::int64_t floats);
 
@@ -59,7 +69,8 @@ class CpuBackend : public Backend {
     Isa isa_;
     const Kernels& kernels_;
     ThreadPool pool_;
-    std::vector<float> packed_, attention_scratch_, slab_scratch_;
+    std::vector<float> packed_, attention_scratch_, slab_scratch_, partial_scratch_,
+        gathered_scratch_;
 };
 
 /// make_cpu_backend with a chosen kernel set, for tests.

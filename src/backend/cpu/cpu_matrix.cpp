@@ -67,27 +67,55 @@ std::shared_ptr<std::byte> allocate_aligned(std::uint64_t bytes) {
     return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
 }
 
+std::vector<CpuMatrix::Row> CpuMatrix::stacked(const std::vector<MatrixPart>& parts) {
+    std::vector<Row> rows;
+    for (const MatrixPart& part : parts) {
+        for (std::int64_t row = 0; row < part.row_end - part.row_begin; ++row)
+            rows.push_back({&part, row});
+    }
+    return rows;
+}
+
+std::vector<CpuMatrix::Row> CpuMatrix::in_turns(const MatrixPart& gate, const MatrixPart& up) {
+    constexpr std::int64_t kHalf = kPanel / 2;
+    const std::int64_t f = gate.row_end - gate.row_begin;
+    std::vector<Row> rows;
+    for (std::int64_t begin = 0; begin < f; begin += kHalf) {
+        for (const MatrixPart* part : {&gate, &up}) {
+            for (std::int64_t row = begin; row < begin + kHalf; ++row)
+                rows.push_back({row < f ? part : nullptr, row});
+        }
+    }
+    return rows;
+}
+
 CpuMatrix::CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
                      const Kernels& kernels, ThreadPool& pool)
-    : Matrix(count_rows(parts), part_columns(parts[0]), k_shards), dtype_(compute) {
-    if (k_shards < 1 || k() % k_shards != 0) {
+    : CpuMatrix(compute, count_rows(parts), part_columns(parts[0]), k_shards, stacked(parts),
+                kernels, pool) {}
+
+std::unique_ptr<CpuMatrix> CpuMatrix::gate_up(DType compute, const MatrixPart& gate,
+                                              const MatrixPart& up, const Kernels& kernels,
+                                              ThreadPool& pool) {
+    const std::int64_t n = count_rows({gate, up});
+    if (up.row_end - up.row_begin != n / 2)
+        throw InternalError(cat("load_gate_up: ", n, " rows in unequal halves"));
+    return std::unique_ptr<CpuMatrix>(
+        new CpuMatrix(compute, n, part_columns(gate), 1, in_turns(gate, up), kernels, pool));
+}
+
+CpuMatrix::CpuMatrix(DType compute, std::int64_t n_rows, std::int64_t columns, int shards,
+                     const std::vector<Row>& rows, const Kernels& kernels, ThreadPool& pool)
+    : Matrix(n_rows, columns, shards), dtype_(compute) {
+    if (shards < 1 || k() % shards != 0) {
         throw InternalError(
-            cat("load_matrix: k = ", k(), " cannot be cut into ", k_shards, " virtual shards"));
+            cat("load_matrix: k = ", k(), " cannot be cut into ", shards, " virtual shards"));
     }
     const std::size_t item = size_of(compute);
     size_ = cpu_matrix_bytes(compute, n(), k());
     data_ = allocate_aligned(size_);
-
-    struct Source {
-        const MatrixPart* part;
-        std::int64_t row;
-    };
-    std::vector<Source> sources;
-    for (const MatrixPart& part : parts) {
-        if (part.tensor) (void)float_dtype_of(*part.tensor);  // complain here, not inside a thread
-        for (std::int64_t row = 0; row < part.row_end - part.row_begin; ++row)
-            sources.push_back({&part, row});
-    }
+    for (const Row& row : rows)  // complain here, not inside a thread
+        if (row.part && row.part->tensor) (void)float_dtype_of(*row.part->tensor);
 
     // Eight rows at a time, so that a panel's cache lines are written in few visits.
     constexpr std::int64_t kGroup = 8;
@@ -101,8 +129,10 @@ CpuMatrix::CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_
             for (std::int64_t g = 0; g < kGroup; ++g) {
                 const std::int64_t row = p * kPanel + column + g;
                 std::byte* packed = group + static_cast<std::size_t>(g * k()) * item;
-                if (row < n()) {
-                    const Source& source = sources[static_cast<std::size_t>(row)];
+                const bool stored = row < static_cast<std::int64_t>(rows.size()) &&
+                                    rows[static_cast<std::size_t>(row)].part;
+                if (stored) {
+                    const Row& source = rows[static_cast<std::size_t>(row)];
                     read_row(*source.part, source.row, kernels, row_f32);
                     kernels.from_f32(row_f32, k(), compute, packed);
                 } else {

@@ -18,6 +18,11 @@ class CpuMatrix : public Matrix {
     CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
               const Kernels& kernels, ThreadPool& pool);
 
+    /// Gate and up rows in turns of half a panel, so that a tile holds both of its outputs.
+    static std::unique_ptr<CpuMatrix> gate_up(DType compute, const MatrixPart& gate,
+                                              const MatrixPart& up, const Kernels& kernels,
+                                              ThreadPool& pool);
+
     std::uint64_t bytes() const override { return size_; }
     DType dtype() const { return dtype_; }
     std::int64_t panels() const { return (n() + kPanel - 1) / kPanel; }
@@ -25,6 +30,16 @@ class CpuMatrix : public Matrix {
     const std::byte* panel(std::int64_t p) const;
 
  private:
+    /// A row of a part; rows without a part are zeros.
+    struct Row {
+        const MatrixPart* part;
+        std::int64_t row;
+    };
+    CpuMatrix(DType compute, std::int64_t n, std::int64_t k, int k_shards,
+              const std::vector<Row>& rows, const Kernels& kernels, ThreadPool& pool);
+    static std::vector<Row> stacked(const std::vector<MatrixPart>& parts);
+    static std::vector<Row> in_turns(const MatrixPart& gate, const MatrixPart& up);
+
     DType dtype_;
     std::uint64_t size_;
     std::shared_ptr<std::byte> data_;

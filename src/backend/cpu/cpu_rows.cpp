@@ -53,37 +53,6 @@ void CpuBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_
     });
 }
 
-void CpuBackend::silu_mul(const Tensor& gate_up, const Tensor& out) {
-    const std::int64_t f = out.row_size();
-    pool_.run(threads_for(16.0 * out.rows() * f), out.rows(), [&](std::int64_t r, int) {
-        const float* gate = f32_row(gate_up, r);
-        kernels_.silu_mul(gate, gate + f, f, out.dtype(), row_of(out, r));
-    });
-}
-
-void CpuBackend::add_partials(const Tensor& partials, const Tensor& bias, const Tensor& residual) {
-    const std::int64_t shards = partials.rows(), rows = residual.rows(),
-                       hidden = residual.row_size();
-    const float* added = bias.empty() ? nullptr : bias.as<float>();
-    pool_.run(threads_for(2.0 * rows * hidden * shards), rows, [&](std::int64_t r, int) {
-        constexpr std::int64_t kChunk = 256;
-        float* out = f32_row(residual, r);
-        for (std::int64_t begin = 0; begin < hidden; begin += kChunk) {
-            const std::int64_t n = std::min(kChunk, hidden - begin);
-            TreeSum<kChunk> tree(n);
-            for (std::int64_t s = 0; s < shards; ++s) {
-                std::memcpy(tree.next(), partials.as<float>() + (s * rows + r) * hidden + begin,
-                            static_cast<std::size_t>(n) * sizeof(float));
-                tree.fold();
-            }
-            const float* sum = tree.result();
-            for (std::int64_t i = 0; i < n; ++i) {
-                out[begin + i] += added ? sum[i] + added[begin + i] : sum[i];
-            }
-        }
-    });
-}
-
 void CpuBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
                              const Tensor& out) {
     check_ids(ids, x.rows(), "gather_rows");
@@ -94,8 +63,8 @@ void CpuBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
 }
 
 void CpuBackend::store_kv(const Tensor& k, const Tensor& v,
-                          std::span<const AttentionSequence> sequences, const Tensor& keys,
-                          const Tensor& values) {
+                          std::span<const AttentionSequence> sequences, std::int64_t,
+                          const Tensor& keys, const Tensor& values) {
     const std::int64_t width = k.row_size();
     const std::size_t token_bytes = static_cast<std::size_t>(width) * size_of(keys.dtype());
     for (const AttentionSequence& sequence : sequences) {
@@ -113,6 +82,16 @@ void CpuBackend::store_kv(const Tensor& k, const Tensor& v,
                               static_cast<std::byte*>(values.data()) + offset);
         }
     }
+}
+
+void CpuBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
+    const std::int32_t ids[] = {from, to};
+    check_ids(ids, cache.size(0), "copy_kv_page");
+    const std::size_t bytes =
+        static_cast<std::size_t>(cache.size(1) * cache.size(2)) * size_of(cache.dtype());
+    auto* pages = static_cast<std::byte*>(cache.data());
+    std::memcpy(pages + static_cast<std::size_t>(to) * bytes,
+                pages + static_cast<std::size_t>(from) * bytes, bytes);
 }
 
 }  // namespace muster::cpu

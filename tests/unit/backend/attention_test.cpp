@@ -71,8 +71,8 @@ struct Scene {
             const Tensor fused = backend.tensor(qkv, {rows, width}),
                          attended = backend.poisoned({rows, q_width}, dtype);
             backend->store_kv(fused.column_range(q_width, q_width + kv_width),
-                              fused.column_range(q_width + kv_width, width), sequences, keys,
-                              values);
+                              fused.column_range(q_width + kv_width, width), sequences, d,
+                              keys, values);
             backend->attention(fused.column_range(0, q_width), keys, values, sequences, d, scale(),
                                window, attended);
             const std::vector<float> got = backend.values(attended);

@@ -120,3 +120,73 @@ TEST_CASE("parts without a tensor are zeros, and parts that do not fit are refus
     CHECK_THROWS_AS(backend->matmul(backend.tensor({1, 1, 1}, {1, 3}), *matrix, {}, y),
                     InternalError);
 }
+
+TEST_CASE("matmul_add adds the product and the bias once") {
+    RandomInput input;
+    TestBackend backend;
+    for (const DType dtype : kFloatTypes) {
+        for (const int shards : {1, 2, 8}) {
+            const std::int64_t rows = 14, n = 70, k = 48;
+            const OwnedTensor w(input.floats(n * k), dtype, {n, k});
+            const auto matrix = backend->load_matrix(dtype, {{&w.stored, 0, n, 0, k}}, shards);
+            const Tensor x = backend.tensor(input.floats(rows * k), {rows, k}, dtype);
+            const std::vector<float> residual = input.floats(rows * n), bias = input.floats(n);
+            const Tensor product = backend.poisoned({rows, n});
+            backend->matmul(x, *matrix, {}, product);
+            std::vector<float> expected = backend.values(product), got = residual;
+            for (const bool with_bias : {false, true}) {
+                const Tensor out = backend.tensor(residual, {rows, n});
+                const Tensor added = with_bias ? backend.tensor(bias, {n}) : Tensor();
+                backend->matmul_add(x, *matrix, added, out);
+                got = backend.values(out);
+                for (std::size_t i = 0; i < got.size(); ++i) {
+                    const float sum = with_bias
+                                          ? expected[i] + bias[i % static_cast<std::size_t>(n)]
+                                          : expected[i];
+                    CHECK(got[i] == residual[i] + sum);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("matmul_silu_mul") {
+    RandomInput input;
+    TestBackend backend;
+    for (const DType dtype : kFloatTypes) {
+        for (const std::int64_t f : {1, 16, 37, 133}) {
+            const std::int64_t rows = 13, k = 24;
+            std::vector<float> gate_values = input.floats(f * k, 2.0f);
+            for (std::int64_t i = 0; i < k; ++i) gate_values[static_cast<std::size_t>(i)] *= 40;
+            const OwnedTensor gate(gate_values, dtype, {f, k}),
+                up(input.floats(f * k), dtype, {f, k});
+            const std::vector<float> bias = input.floats(2 * f);
+            const Tensor x = backend.tensor(input.floats(rows * k), {rows, k}, dtype);
+            const auto fused =
+                backend->load_gate_up(dtype, {&gate.stored, 0, f, 0, k}, {&up.stored, 0, f, 0, k});
+            CHECK(fused->n() == 2 * f);
+            const auto stacked = backend->load_matrix(
+                dtype, {{&gate.stored, 0, f, 0, k}, {&up.stored, 0, f, 0, k}}, 1);
+            for (const bool with_bias : {false, true}) {
+                const Tensor added = with_bias ? backend.tensor(bias, {2 * f}) : Tensor();
+                const Tensor both = backend.poisoned({rows, 2 * f}),
+                             out = backend.poisoned({rows, f}, dtype);
+                backend->matmul(x, *stacked, added, both);
+                backend->matmul_silu_mul(x, *fused, added, out);
+                const std::vector<float> product = backend.values(both), got = backend.values(out);
+                for (std::int64_t r = 0; r < rows; ++r) {
+                    for (std::int64_t i = 0; i < f; ++i) {
+                        const double g = product[static_cast<std::size_t>(r * 2 * f + i)],
+                                     u = product[static_cast<std::size_t>(r * 2 * f + f + i)];
+                        const double exact = g / (1.0 + std::exp(-g)) * u;
+                        const double unit = dtype == DType::f32   ? 0x1p-20
+                                            : dtype == DType::f16 ? 0x1p-11
+                                                                  : 0x1p-8;
+                        CHECK(std::abs(got[static_cast<std::size_t>(r * f + i)] - exact) <=
+                              unit * std::abs(exact) + (dtype == DType::f16 ? 1e-7 : 1e-30));
+                    }
+                }
+            }
+        }
+    }
+}

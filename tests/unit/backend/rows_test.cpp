@@ -41,33 +41,6 @@ TEST_CASE("rms_norm rounds as Hugging Face's Llama does") {
     CHECK(backend.values(out) == std::vector<float>{1.0078125f, 3.0f});
 }
 
-TEST_CASE("silu_mul") {
-    RandomInput input;
-    TestBackend backend;
-    for (const DType dtype : kFloatTypes) {
-        const std::int64_t f = 133;
-        std::vector<float> x = input.floats(2 * 2 * f, 5.0f);
-        x[0] = -200.0f;
-        x[1] = 200.0f;
-        x[2] = -88.0f;
-        const Tensor out = backend.poisoned({2, f}, dtype);
-        backend->silu_mul(backend.tensor(x, {2, 2 * f}), out);
-        const std::vector<float> got = backend.values(out);
-        for (std::int64_t r = 0; r < 2; ++r) {
-            for (std::int64_t i = 0; i < f; ++i) {
-                const double g = x[static_cast<std::size_t>(r * 2 * f + i)],
-                             u = x[static_cast<std::size_t>(r * 2 * f + f + i)];
-                const double exact = g / (1.0 + std::exp(-g)) * u;
-                const double unit = dtype == DType::f32   ? 0x1p-20
-                                    : dtype == DType::f16 ? 0x1p-11
-                                                          : 0x1p-8;
-                CHECK(std::abs(got[static_cast<std::size_t>(r * f + i)] - exact) <=
-                      unit * std::abs(exact) + (dtype == DType::f16 ? 1e-7 : 1e-30));
-            }
-        }
-    }
-}
-
 TEST_CASE("rope rotates halves, also in a column view") {
     RandomInput input;
     TestBackend backend;
@@ -135,33 +108,4 @@ TEST_CASE("a table whose bytes are not aligned is copied") {
     const StoredTensor line{"t", "F32", {6}, std::span(bytes).subspan(1), "test.safetensors"};
     CHECK(backend.values(backend->load_vector(line, 2, 5)) == std::vector<float>{3, 4, 5});
     CHECK_THROWS_AS(backend->load_vector(line, 2, 7), InternalError);
-}
-
-TEST_CASE("add_partials folds as a tree and adds the bias once") {
-    RandomInput input;
-    TestBackend backend;
-    for (const std::int64_t shards : {1, 2, 4, 8}) {
-        const std::int64_t rows = 3, n = 300;
-        const std::vector<float> partials = input.floats(shards * rows * n),
-                                 residual = input.floats(rows * n), bias = input.floats(n);
-        for (const bool with_bias : {false, true}) {
-            const Tensor out = backend.tensor(residual, {rows, n});
-            backend->add_partials(backend.tensor(partials, {shards, rows, n}),
-                                  with_bias ? backend.tensor(bias, {n}) : Tensor(), out);
-            std::vector<float> expected;
-            for (std::int64_t i = 0; i < rows * n; ++i) {
-                std::vector<float> sums;
-                for (std::int64_t s = 0; s < shards; ++s)
-                    sums.push_back(partials[static_cast<std::size_t>(s * rows * n + i)]);
-                for (; sums.size() > 1; sums.resize(sums.size() / 2)) {
-                    for (std::size_t j = 0; j < sums.size() / 2; ++j)
-                        sums[j] = sums[2 * j] + sums[2 * j + 1];
-                }
-                const float sum =
-                    with_bias ? sums[0] + bias[static_cast<std::size_t>(i % n)] : sums[0];
-                expected.push_back(residual[static_cast<std::size_t>(i)] + sum);
-            }
-            CHECK(same_bits(backend.values(out), expected));
-        }
-    }
 }

@@ -58,6 +58,16 @@ KvCache FakeModel::make_kv_cache(std::int32_t num_pages) {
     return kv;
 }
 
+void FakeModel::copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) {
+    auto* cache = kv.keys.front().as<std::int32_t>();
+    for (const PageCopy& copy : copies) {
+        require(copy.from >= 0 && copy.from < kv.num_pages, "page to copy from exists");
+        require(copy.to >= 0 && copy.to < kv.num_pages, "page to copy to exists");
+        std::copy_n(cache + copy.from * kKvPageTokens, kKvPageTokens,
+                    cache + copy.to * kKvPageTokens);
+    }
+}
+
 void FakeModel::check(const StepBatch& batch, const KvCache& kv) const {
     const auto rows = static_cast<std::int64_t>(batch.tokens.size());
     require(rows > 0 && rows <= max_step_rows_, "rows of the step");

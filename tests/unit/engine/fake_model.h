@@ -30,6 +30,7 @@ class FakeModel final : public Model {
     Backend& backend() override;
     std::uint64_t weight_bytes() const override { return 0; }
     KvCache make_kv_cache(std::int32_t num_pages) override;
+    void copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) override;
     Tensor forward(const StepBatch& batch, KvCache& kv) override;
     void score(const Tensor& hidden, std::span<const LogitTarget> targets,
                std::vector<RowScore>& rows, std::vector<float>& target_logits) override;
