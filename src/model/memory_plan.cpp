@@ -19,10 +19,10 @@ std::uint64_t f32_bytes(std::int64_t elements) {
 std::uint64_t layer_bytes(const ModelConfig& config, const ShardPlan& plan) {
     const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
     const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
-    std::uint64_t bytes = cpu_matrix_bytes(config.dtype, q + 2 * kv, hidden) +
-                          cpu_matrix_bytes(config.dtype, hidden, q) +
-                          cpu_matrix_bytes(config.dtype, 2 * f, hidden) +
-                          cpu_matrix_bytes(config.dtype, hidden, f);
+    std::uint64_t bytes = cpu_matrix_bytes(config.dtype, q + 2 * kv, hidden, 1) +
+                          cpu_matrix_bytes(config.dtype, hidden, q, plan.local_shards) +
+                          cpu_matrix_bytes(config.dtype, 2 * f, hidden, 1) +
+                          cpu_matrix_bytes(config.dtype, hidden, f, plan.local_shards);
     if (config.attention_bias) bytes += f32_bytes(q + 2 * kv + hidden);
     if (config.mlp_bias) bytes += f32_bytes(2 * f + hidden);
     return bytes + f32_bytes(2 * hidden);
@@ -41,7 +41,7 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     const ShardPlan plan(config, tp, 0);
     MemoryPlan memory;
     memory.weights = static_cast<std::uint64_t>(config.num_layers) * layer_bytes(config, plan) +
-                     cpu_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size) +
+                     cpu_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size, 1) +
                      f32_bytes(config.hidden_size);
     const std::int64_t pages = (kv_tokens + kKvPageTokens - 1) / kKvPageTokens;
     memory.kv_cache =

@@ -4,7 +4,8 @@
 // matrix product is rounded to the compute type, products accumulate in f32.
 //
 // Order of additions, the same in every backend, batch and thread count (docs/determinism.md):
-//   * a matrix product adds over k ascending within one virtual shard, by fused multiply-add;
+//   * a matrix product adds over k ascending within one virtual shard, by fused multiply-add; in
+//     bf16 by pairs, the odd element of a pair first, denormals flushed;
 //   * virtual shards are folded by a balanced binary tree over the shard index;
 //   * attention adds over keys in ascending position order;
 //   * reductions over a vector (norms) use one fixed order.
@@ -162,8 +163,8 @@ class Backend {
     virtual void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) = 0;
 };
 
-/// Bytes that the CPU backend takes for a matrix [n, k] in `compute`.
-std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k);
+/// Bytes that the CPU backend takes for a matrix [n, k] in `compute` with `k_shards` virtual shards.
+std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards);
 
 /// The CPU backend on `threads` threads; `group` is the tensor-parallel group and must
 /// outlive it.

@@ -45,13 +45,13 @@ struct Task {
 };
 
 /// Scratch memory of one thread, sized for the largest task.
-struct Scratch {
+struct TaskMemory {
     float *queries, *scores, *weights, *key_tile, *value_tile, *sums, *row_sums;
 };
 
 class Attention {
  public:
-    Attention(const Call& call, const Task& task, const Scratch& scratch)
+    Attention(const Call& call, const Task& task, const TaskMemory& scratch)
         : c_(call), s_(scratch), task_(task), vectors_(task.num_rows * call.group) {
         first_position_ = task.sequence->first_position + task.row_begin;
         const std::int64_t last_position = first_position_ + task.num_rows - 1;
@@ -215,7 +215,7 @@ class Attention {
     }
 
     const Call& c_;
-    const Scratch& s_;
+    const TaskMemory& s_;
     const Task& task_;
     std::int64_t vectors_, first_position_ = 0, first_page_ = 0, end_key_ = 0, span_ = 0;
 };
@@ -277,7 +277,7 @@ void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& va
     std::int64_t per_thread = 0;
     for (const std::int64_t size : sizes) per_thread += size;
     const int threads = threads_for(work);
-    float* memory = this->scratch(attention_scratch_, per_thread * threads);
+    float* memory = attention_scratch_.floats(per_thread * threads);
     const auto run_task = [&](std::int64_t index, int thread) {
         float* next = memory + thread * per_thread;
         float* parts[7];
@@ -285,7 +285,7 @@ void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& va
             parts[i] = next;
             next += sizes[i];
         }
-        const Scratch mine{parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]};
+        const TaskMemory mine{parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], parts[6]};
         Attention(call, tasks[static_cast<std::size_t>(index)], mine).run();
     };
     pool_.run(threads, static_cast<std::int64_t>(tasks.size()), run_task, true);

@@ -29,12 +29,6 @@ int CpuBackend::threads_for(double work) const {
     return static_cast<int>(std::clamp(work / kGrain, 1.0, static_cast<double>(pool_.threads())));
 }
 
-float* CpuBackend::scratch(std::vector<float>& buffer, std::int64_t floats) {
-    if (static_cast<std::int64_t>(buffer.size()) < floats)
-        buffer.resize(static_cast<std::size_t>(floats));
-    return buffer.data();
-}
-
 // --- memory
 // ----------------------------------------------------------------------------------------
 
@@ -98,7 +92,7 @@ std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Commu
 namespace muster {
 
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group) {
-    return cpu::make_cpu_backend_with(cpu::available_isas().back(), threads, group);
+    return cpu::make_cpu_backend_with(cpu::fastest_isa(), threads, group);
 }
 
 }  // namespace muster

@@ -3,7 +3,9 @@
 // `threads` threads and gives the same bits on any number of them and with any kernel set.
 
 #include "cpu/cpu_matrix.h"
+#include "cpu/cpu_product.h"
 #include "cpu/kernels.h"
+#include "cpu/scratch.h"
 #include "muster/backend/backend.h"
 
 namespace muster::cpu {
@@ -51,26 +53,19 @@ class CpuBackend : public Backend {
  private:
     /// Threads worth waking for `work` elementary operations.
     int threads_for(double work) const;
-    /// x as f32 in blocks of kTileRows rows, [blocks, k, kTileRows], in scratch memory.
-    const float* pack_rows(const Tensor& x);
     /// Calls write(first row, rows, panel, tile) for every tile of x·wᵀ, on the threads.
     template <typename Write>
     void product(const Tensor& x, const CpuMatrix& w, const Write& write);
-    /// One tile [rows ≤ kTileRows, kPanel] of x·wᵀ into `tile`, virtual shards folded.
-    void matrix_tile(const float* packed_block, int rows, const CpuMatrix& w, std::int64_t panel,
-                     float* tile) const;
     /// residual [rows, n] f32 += tree over the ranks' partial [rows, n] f32 + bias. Collective over
     /// the group.
     void fold_partial(const Tensor& partial, const Tensor& bias, const Tensor& residual);
-    /// `floats` floats of scratch memory, kept for later calls; earlier contents are lost.
-    float* scratch(std::vector<float>& buffer, std::int64_t floats);
 
     const Communicator& group_;
     Isa isa_;
     const Kernels& kernels_;
     ThreadPool pool_;
-    std::vector<float> packed_, attention_scratch_, slab_scratch_, partial_scratch_,
-        gathered_scratch_;
+    ProductScratch product_scratch_;
+    Scratch attention_scratch_, slab_scratch_, partial_scratch_, gathered_scratch_;
 };
 
 /// make_cpu_backend with a chosen kernel set, for tests.

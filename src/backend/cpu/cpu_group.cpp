@@ -21,7 +21,7 @@ void CpuBackend::all_gather_host(std::span<const std::byte> in, std::span<std::b
 
 void CpuBackend::fold_partial(const Tensor& partial, const Tensor& bias, const Tensor& residual) {
     const std::int64_t rows = partial.rows(), n = partial.row_size(), tp = tp_size();
-    float* gathered = scratch(gathered_scratch_, tp * rows * n);
+    float* gathered = gathered_scratch_.floats(tp * rows * n);
     const auto bytes = [](float* begin, std::int64_t floats) {
         return std::span(begin, static_cast<std::size_t>(floats));
     };

@@ -112,60 +112,67 @@ CpuMatrix::CpuMatrix(DType compute, std::int64_t n_rows, std::int64_t columns, i
             cat("load_matrix: k = ", k(), " cannot be cut into ", shards, " virtual shards"));
     }
     const std::size_t item = size_of(compute);
-    size_ = cpu_matrix_bytes(compute, n(), k());
+    size_ = cpu_matrix_bytes(compute, n(), k(), k_shards());
     data_ = allocate_aligned(size_);
     for (const Row& row : rows)  // complain here, not inside a thread
         if (row.part && row.part->tensor) (void)float_dtype_of(*row.part->tensor);
 
     // Eight rows at a time, so that a panel's cache lines are written in few visits.
     constexpr std::int64_t kGroup = 8;
+    const std::int64_t pair = dtype_ == DType::bf16 ? 2 : 1;  // elements of one step
+    const std::int64_t padded_k = shard_steps() * pair, row_size = k_shards() * padded_k;
     std::vector<float> wide(static_cast<std::size_t>(pool.threads() * k()));
-    std::vector<std::byte> narrow(static_cast<std::size_t>(pool.threads() * kGroup * k()) * item);
+    std::vector<std::byte> narrow(static_cast<std::size_t>(pool.threads() * kGroup * row_size) *
+                                  item);
     pool.run(pool.threads(), panels(), [&](std::int64_t p, int thread) {
         float* row_f32 = wide.data() + thread * k();
-        std::byte* group = narrow.data() + static_cast<std::size_t>(thread * kGroup * k()) * item;
-        std::byte* out = data_.get() + static_cast<std::size_t>(p * kPanel * k()) * item;
+        std::byte* group =
+            narrow.data() + static_cast<std::size_t>(thread * kGroup * row_size) * item;
+        std::byte* out = data_.get() + static_cast<std::size_t>(p * kPanel * row_size) * item;
         for (std::int64_t column = 0; column < kPanel; column += kGroup) {
+            std::memset(group, 0, static_cast<std::size_t>(kGroup * row_size) * item);
             for (std::int64_t g = 0; g < kGroup; ++g) {
-                const std::int64_t row = p * kPanel + column + g;
-                std::byte* packed = group + static_cast<std::size_t>(g * k()) * item;
-                const bool stored = row < static_cast<std::int64_t>(rows.size()) &&
-                                    rows[static_cast<std::size_t>(row)].part;
-                if (stored) {
-                    const Row& source = rows[static_cast<std::size_t>(row)];
-                    read_row(*source.part, source.row, kernels, row_f32);
-                    kernels.from_f32(row_f32, k(), compute, packed);
-                } else {
-                    std::memset(packed, 0, static_cast<std::size_t>(k()) * item);
+                const auto row = static_cast<std::size_t>(p * kPanel + column + g);
+                if (row >= rows.size() || !rows[row].part) continue;
+                read_row(*rows[row].part, rows[row].row, kernels, row_f32);
+                for (int s = 0; s < k_shards(); ++s) {
+                    kernels.from_f32(
+                        row_f32 + s * shard_k(), shard_k(), compute,
+                        group + static_cast<std::size_t>(g * row_size + s * padded_k) * item);
                 }
             }
+            // A step of a row is 2 bytes in f16, else 4.
             const auto interleave = [&](auto* to, const auto* from) {
-                for (std::int64_t i = 0; i < k(); ++i) {
+                const std::int64_t steps = row_size / pair;
+                for (std::int64_t i = 0; i < steps; ++i) {
                     for (std::int64_t g = 0; g < kGroup; ++g)
-                        to[i * kPanel + column + g] = from[g * k() + i];
+                        to[i * kPanel + column + g] = from[g * steps + i];
                 }
             };
-            if (item == sizeof(float)) {
-                interleave(reinterpret_cast<float*>(out), reinterpret_cast<const float*>(group));
-            } else {
+            if (dtype_ == DType::f16) {
                 interleave(reinterpret_cast<std::uint16_t*>(out),
                            reinterpret_cast<const std::uint16_t*>(group));
+            } else {
+                interleave(reinterpret_cast<std::uint32_t*>(out),
+                           reinterpret_cast<const std::uint32_t*>(group));
             }
         }
     });
 }
 
 const std::byte* CpuMatrix::panel(std::int64_t p) const {
-    return data_.get() + static_cast<std::size_t>(p * kPanel * k()) * size_of(dtype_);
+    return data_.get() + p * k_shards() * shard_steps() * step_bytes();
 }
 
 }  // namespace muster::cpu
 
 namespace muster {
 
-std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k) {
-    const std::int64_t padded = (n + cpu::kPanel - 1) / cpu::kPanel * cpu::kPanel;
-    return static_cast<std::uint64_t>(padded * k) * size_of(compute);
+std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards) {
+    const std::int64_t panels = (n + cpu::kPanel - 1) / cpu::kPanel;
+    const std::int64_t step_bytes = compute == DType::f16 ? 2 : 4;
+    return static_cast<std::uint64_t>(panels * cpu::kPanel * k_shards *
+                                      cpu::steps_of(compute, k / k_shards) * step_bytes);
 }
 
 }  // namespace muster

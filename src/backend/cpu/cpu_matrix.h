@@ -1,6 +1,7 @@
 #pragma once
-// Weights packed for the tile kernels: panels of kPanel output columns, each [k, kPanel] in the
-// compute type, the last one filled up with zeros.
+// Weights packed for the tile kernels: panels of kPanel output columns, each [steps, kPanel] in the
+// compute type ([steps, kPanel, 2] in bf16), virtual shards of k one after another; the last panel
+// is filled up with zeros, and so is the last pair of a shard with an odd number of bf16.
 
 #include <cstddef>
 #include <vector>
@@ -26,7 +27,12 @@ class CpuMatrix : public Matrix {
     std::uint64_t bytes() const override { return size_; }
     DType dtype() const { return dtype_; }
     std::int64_t panels() const { return (n() + kPanel - 1) / kPanel; }
-    /// Panel `p`, [k, kPanel].
+    /// k of one virtual shard, and its steps in a tile.
+    std::int64_t shard_k() const { return k() / k_shards(); }
+    std::int64_t shard_steps() const { return steps_of(dtype_, shard_k()); }
+    /// Bytes of one step of a panel.
+    std::int64_t step_bytes() const { return dtype_ == DType::f16 ? 2 * kPanel : 4 * kPanel; }
+    /// Panel `p`, [k_shards, shard_steps, kPanel].
     const std::byte* panel(std::int64_t p) const;
 
  private:

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "cpu/cpu_backend.h"
+#include "cpu/flush_denormals.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
@@ -16,9 +17,8 @@ namespace muster::cpu {
 namespace {
 
 static_assert(kVocabShardUnit % kPanel == 0);
-constexpr std::int64_t kSlab = 512;            // columns of one slab
-constexpr std::int64_t kRowsAtOnce = 256;      // rows whose slab statistics are kept
-constexpr std::int64_t kSlabRows = kTileRows;  // rows of one task
+constexpr std::int64_t kSlab = 512;        // columns of one slab
+constexpr std::int64_t kRowsAtOnce = 512;  // rows whose slab statistics are kept
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
     return (a + b - 1) / b;
@@ -68,38 +68,39 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
                        slabs = slabs_per_shard * shards;
     std::vector<VocabStats> slab_stats(
         static_cast<std::size_t>(std::min(rows, kRowsAtOnce) * slabs));
-    float* logits_memory = scratch(slab_scratch_, pool_.threads() * kSlabRows * kSlab);
     for (std::int64_t row_begin = 0; row_begin < rows; row_begin += kRowsAtOnce) {
         const std::int64_t chunk = std::min(kRowsAtOnce, rows - row_begin);
-        const float* packed = pack_rows(x.row_range(row_begin, row_begin + chunk));
-        const std::int64_t blocks = ceil_div(chunk, kSlabRows);
-        const int threads =
-            threads_for(static_cast<double>(chunk) * static_cast<double>(w.n() * w.k()) / 16);
-        pool_.run(threads, blocks * slabs, [&](std::int64_t task, int thread) {
-            const std::int64_t slab = task / blocks, block = task % blocks;
+        const double macs = static_cast<double>(chunk) * static_cast<double>(w.n() * w.k());
+        const int threads = threads_for(macs / 16);
+        Product product(x.row_range(row_begin, row_begin + chunk), w, kernels_, pool_, threads,
+                        product_scratch_);
+        std::int64_t longest_run = 0;
+        for (std::int64_t run = 0; run < product.runs(); ++run)
+            longest_run = std::max(longest_run, product.num_rows(run));
+        float* logits_memory = slab_scratch_.floats(pool_.threads() * longest_run * kSlab);
+        const auto score_slab = [&](std::int64_t task, int thread) {
+            const FlushDenormals flush(w.dtype());
+            const std::int64_t slab = task % slabs, run = task / slabs;
             const std::int64_t shard = slab / slabs_per_shard;
             const std::int64_t begin = shard * shard_size + slab % slabs_per_shard * kSlab;
             const std::int64_t end =
                 std::min({begin + kSlab, (shard + 1) * shard_size, vocab_real});
-            const int block_rows = static_cast<int>(std::min(kSlabRows, chunk - block * kSlabRows));
-            float* logits = logits_memory + thread * kSlabRows * kSlab;
+            const std::int64_t run_rows = product.num_rows(run);
+            float* logits = logits_memory + thread * longest_run * kSlab;
             for (std::int64_t column = begin; column < end; column += kPanel) {
-                alignas(64) float tile[kTileRows * kPanel];
-                matrix_tile(packed + block * kTileRows * w.k(), block_rows, w, column / kPanel,
-                            tile);
-                for (int r = 0; r < block_rows; ++r) {
-                    std::copy_n(tile + r * kPanel, kPanel, logits + r * kSlab + column - begin);
-                }
+                const float* sums = product.panel(column / kPanel, run, thread);
+                for (std::int64_t r = 0; r < run_rows; ++r)
+                    std::copy_n(sums + r * kPanel, kPanel, logits + r * kSlab + column - begin);
             }
-            for (int r = 0; r < block_rows; ++r) {
-                const std::int64_t row = block * kSlabRows + r;
+            for (std::int64_t r = 0; r < run_rows; ++r) {
+                const std::int64_t row = product.first_row(run) + r;
                 const float* row_logits = logits + r * kSlab;
                 VocabStats& out = slab_stats[static_cast<std::size_t>(row * slabs + slab)];
                 out = {-std::numeric_limits<float>::infinity(), 0, 0};
                 if (begin < end) {
-                    const RunStats run = kernels_.run_stats(row_logits, end - begin);
-                    out = {run.max, run.sum,
-                           static_cast<std::int32_t>(vocab_begin + begin + run.argmax)};
+                    const RunStats stats_of_run = kernels_.run_stats(row_logits, end - begin);
+                    out = {stats_of_run.max, stats_of_run.sum,
+                           static_cast<std::int32_t>(vocab_begin + begin + stats_of_run.argmax)};
                 }
                 for (const std::size_t i :
                      targets_of_row[static_cast<std::size_t>(row_begin + row)]) {
@@ -107,7 +108,8 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
                     if (local >= begin && local < end) target_logits[i] = row_logits[local - begin];
                 }
             }
-        });
+        };
+        pool_.run(threads, product.runs() * slabs, score_slab);
         for (std::int64_t row = 0; row < chunk; ++row) {
             for (int shard = 0; shard < shards; ++shard) {
                 const VocabStats* from =

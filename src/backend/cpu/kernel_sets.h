@@ -5,6 +5,6 @@
 
 namespace muster::cpu {
 
-extern const Kernels kGenericKernels, kAvx2Kernels, kAvx512Kernels;
+extern const Kernels kGenericKernels, kAvx2Kernels, kAvx512Kernels, kAvx512Bf16Kernels;
 
 }  // namespace muster::cpu

@@ -1,7 +1,14 @@
 #pragma once
-// The inner loops of the CPU backend, compiled once per instruction set from kernels_body.h. All
-// sets give the same bits: every loop fixes the order of its operations, uses fused multiply-add
-// explicitly, and calls no mathematical function of the C library but sqrt.
+// The inner loops of the CPU backend, compiled once per instruction set from the *_body.h files.
+// All sets give the same bits: every loop fixes the order of its operations, uses fused
+// multiply-add explicitly, and calls no mathematical function of the C library but sqrt.
+//
+// Dot products over k, by type:
+//   f32, f16 (widened)  acc = fma(x[k], w[k], acc), k ascending
+//   bf16                in pairs: acc = fma(x[2i], w[2i], fma(x[2i+1], w[2i+1], acc)), i ascending,
+//   a
+//                       last odd element paired with zeros, denormals flushed (FlushDenormals).
+//                       This is what VDPBF16PS computes.
 
 #include <cstdint>
 #include <vector>
@@ -10,9 +17,11 @@
 
 namespace muster::cpu {
 
-enum class Isa { generic, avx2, avx512 };
+/// avx512_bf16 is avx512 with bf16 products by VDPBF16PS, which not every processor that has it
+/// runs faster than widening and two multiply-adds.
+enum class Isa { generic, avx2, avx512, avx512_bf16 };
 
-/// Rows and columns of one tile of a matrix product. Packed weights are panels [k, kPanel].
+/// Rows and columns of one tile of a matrix product.
 inline constexpr int kTileRows = 12;
 inline constexpr int kPanel = 32;
 
@@ -23,17 +32,27 @@ struct RunStats {
     std::int64_t argmax = 0;
 };
 
+/// c [kTileRows, kPanel] ← (add ? c : 0) + x · w over `steps` steps. A step is one k, or a pair of
+/// them in bf16. x is a block of pack_x; w [steps, kPanel] f32 or f16, or [steps, kPanel, 2] bf16,
+/// `w_stride` columns from one step to the next. Only the first `rows` rows are computed. bf16
+/// needs FlushDenormals.
+using TileKernel = void (*)(int rows, std::int64_t steps, const void* x, const void* w,
+                            std::int64_t w_stride, float* c, bool add);
+
 struct Kernels {
     const char* name;
-    /// c [kTileRows, kPanel] ← (add ? c : 0) + Σ_k x[k, row] · w[k, column], k ascending; x [k,
-    /// kTileRows], only the first `rows` rows are computed. `w_stride` elements from one k to the
-    /// next.
-    void (*tile_f32)(int rows, std::int64_t k, const float* x, const void* w, std::int64_t w_stride,
-                     float* c, bool add);
-    void (*tile_f16)(int rows, std::int64_t k, const float* x, const void* w, std::int64_t w_stride,
-                     float* c, bool add);
-    void (*tile_bf16)(int rows, std::int64_t k, const float* x, const void* w,
-                      std::int64_t w_stride, float* c, bool add);
+    TileKernel tile_f32, tile_f16, tile_bf16;
+    /// Bytes of one step of a packed block of bf16; 48 in the other types.
+    std::int64_t bf16_step_bytes;
+    /// block [steps, kTileRows] ← `rows` rows [k] of `type` that lie `stride` elements apart; other
+    /// rows of the block become zeros.
+    void (*pack_x)(DType type, int rows, std::int64_t k, const void* x, std::int64_t stride,
+                   void* block);
+    /// out [k, kPanel] f32 ← w [steps, kPanel] f16 or [steps, kPanel, 2] bf16, in the order in
+    /// which tile_f32 must add to give the bits of the type's own tile.
+    void (*widen)(DType type, std::int64_t steps, const void* w, float* out);
+    /// Whether widening weights that serve many rows is faster than the type's own tile.
+    bool widens_bf16;
     /// out ← in, between f32 and the stored float types.
     void (*to_f32)(const void* in, DType type, std::int64_t n, float* out);
     void (*from_f32)(const float* in, std::int64_t n, DType type, void* out);
@@ -50,11 +69,30 @@ struct Kernels {
     RunStats (*run_stats)(const float* logits, std::int64_t n);
     /// x ← x · scale.
     void (*scale)(float* x, std::int64_t n, float scale);
+    /// x ← x + y.
+    void (*add)(float* x, const float* y, std::int64_t n);
 };
 
 /// The kernels of one set; throws InternalError if this build or this processor lacks it.
 const Kernels& kernels_for(Isa isa);
-/// The sets that this build and this processor have, slowest first.
+/// The sets that this build and this processor have, in the order of Isa.
 std::vector<Isa> available_isas();
+/// The set that runs fastest here: the widest, and VDPBF16PS only if a short trial says so.
+Isa fastest_isa();
+
+/// Steps of a tile for k elements.
+constexpr std::int64_t steps_of(DType type, std::int64_t k) {
+    return type == DType::bf16 ? (k + 1) / 2 : k;
+}
+/// Bytes of a block of pack_x for k elements.
+inline std::int64_t x_block_bytes(const Kernels& kernels, DType type, std::int64_t k) {
+    constexpr std::int64_t kF32Step = kTileRows * 4;
+    return steps_of(type, k) * (type == DType::bf16 ? kernels.bf16_step_bytes : kF32Step);
+}
+inline TileKernel tile_kernel(const Kernels& kernels, DType type) {
+    return type == DType::f32   ? kernels.tile_f32
+           : type == DType::f16 ? kernels.tile_f16
+                                : kernels.tile_bf16;
+}
 
 }  // namespace muster::cpu

@@ -3,7 +3,7 @@
 // standard library or of another header is called: such a function, compiled here for AVX-512,
 // could be the copy that the linker keeps for processors without it.
 //
-// Order of additions: tiles add over k in ascending order; reductions over a vector run in 16
+// Order of additions: tiles as kernels.h says; reductions over a vector run in 16
 // lanes, lane i taking elements i, i + 16, …, and the lanes fold as a binary tree.
 
 #include <cstddef>
@@ -22,118 +22,13 @@ using muster::cpu::RunStats;
 constexpr float kInfinity = __builtin_inff();
 constexpr int kLanes = 16;
 
-inline Vec load_weights(const float* p) {
-    return load(p);
-}
-struct Bf16 {
-    std::uint16_t bits;
-};
-struct F16 {
-    std::uint16_t bits;
-};
-inline Vec load_weights(const Bf16* p) {
-    return load_bf16(&p->bits);
-}
-inline Vec load_weights(const F16* p) {
-    return load_f16(&p->bits);
-}
+}  // namespace
 
-// --- matrix tiles --------------------------------------------------------------------------------
+#include "cpu/tiles_body.h"
 
-template <typename W, int Rows>
-void tile_rows(std::int64_t k, const float* x, const W* w, std::int64_t w_stride, float* c,
-               bool add) {
-    Vec left[Rows], right[Rows];
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) {
-        left[r] = add ? load(c + r * kPanel) : zero();
-        right[r] = add ? load(c + r * kPanel + kLanes) : zero();
-    }
-    for (std::int64_t i = 0; i < k; ++i) {
-        const Vec wl = load_weights(w), wr = load_weights(w + kLanes);
-#pragma GCC unroll 12
-        for (int r = 0; r < Rows; ++r) {
-            const Vec xr = broadcast(x[r]);
-            left[r] = fma(xr, wl, left[r]);
-            right[r] = fma(xr, wr, right[r]);
-        }
-        x += kTileRows;
-        w += w_stride;
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) {
-        store(c + r * kPanel, left[r]);
-        store(c + r * kPanel + kLanes, right[r]);
-    }
-}
+namespace {
 
-/// One column half at a time, for sets with sixteen registers.
-template <typename W, int Rows>
-void tile_half(std::int64_t k, const float* x, const W* w, std::int64_t w_stride, float* c,
-               bool add) {
-    Vec sum[Rows];
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) sum[r] = add ? load(c + r * kPanel) : zero();
-    for (std::int64_t i = 0; i < k; ++i) {
-        const Vec wi = load_weights(w);
-#pragma GCC unroll 12
-        for (int r = 0; r < Rows; ++r) sum[r] = fma(broadcast(x[r]), wi, sum[r]);
-        x += kTileRows;
-        w += w_stride;
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < Rows; ++r) store(c + r * kPanel, sum[r]);
-}
-
-template <typename W, int Rows>
-void tile_block(std::int64_t k, const float* x, const W* w, std::int64_t w_stride, float* c,
-                bool add) {
-    if constexpr (Rows <= kRegisterRows) {
-        tile_rows<W, Rows>(k, x, w, w_stride, c, add);
-    } else if constexpr (Rows <= 2 * kRegisterRows) {
-        tile_half<W, Rows>(k, x, w, w_stride, c, add);
-        tile_half<W, Rows>(k, x, w + kLanes, w_stride, c + kLanes, add);
-    } else {
-        constexpr int kHead = 2 * kRegisterRows;
-        tile_block<W, kHead>(k, x, w, w_stride, c, add);
-        tile_block<W, Rows - kHead>(k, x + kHead, w, w_stride, c + kHead * kPanel, add);
-    }
-}
-
-template <typename W>
-void tile(int rows, std::int64_t k, const float* x, const void* w, std::int64_t w_stride, float* c,
-          bool add) {
-    const W* weights = static_cast<const W*>(w);
-    switch (rows) {
-        case 1:
-            return tile_block<W, 1>(k, x, weights, w_stride, c, add);
-        case 2:
-            return tile_block<W, 2>(k, x, weights, w_stride, c, add);
-        case 3:
-            return tile_block<W, 3>(k, x, weights, w_stride, c, add);
-        case 4:
-            return tile_block<W, 4>(k, x, weights, w_stride, c, add);
-        case 5:
-            return tile_block<W, 5>(k, x, weights, w_stride, c, add);
-        case 6:
-            return tile_block<W, 6>(k, x, weights, w_stride, c, add);
-        case 7:
-            return tile_block<W, 7>(k, x, weights, w_stride, c, add);
-        case 8:
-            return tile_block<W, 8>(k, x, weights, w_stride, c, add);
-        case 9:
-            return tile_block<W, 9>(k, x, weights, w_stride, c, add);
-        case 10:
-            return tile_block<W, 10>(k, x, weights, w_stride, c, add);
-        case 11:
-            return tile_block<W, 11>(k, x, weights, w_stride, c, add);
-        default:
-            return tile_block<W, 12>(k, x, weights, w_stride, c, add);
-    }
-}
-
-// --- conversions
-// -----------------------------------------------------------------------------------
+// --- conversions ---------------------------------------------------------------------------------
 
 inline float widen_bf16_bits(std::uint16_t bits) {
     return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
@@ -196,8 +91,7 @@ inline void round_to(DType type, float* x, std::int64_t n) {
     }
 }
 
-// --- exp
-// -------------------------------------------------------------------------------------------
+// --- exp -----------------------------------------------------------------------------------------
 
 /// exp(x) with a relative error below 2^-22: x = n·ln 2 + r, |r| ≤ ln 2 / 2; the polynomial of
 /// degree 7 is the Taylor series with its last terms adjusted by Cephes' expf (S. Moshier, netlib).
@@ -227,8 +121,7 @@ inline float exp_f32(float x) {
     return p * a * b;
 }
 
-// --- reductions
-// ------------------------------------------------------------------------------------
+// --- reductions ----------------------------------------------------------------------------------
 
 inline float fold_sum(float* lanes) {
     for (int width = kLanes / 2; width > 0; width /= 2) {
@@ -249,8 +142,7 @@ inline float max_of(const float* x, std::int64_t n) {
     return lanes[0];
 }
 
-// --- row operations
-// --------------------------------------------------------------------------------
+// --- row operations ------------------------------------------------------------------------------
 
 void rms_norm(const float* x, const float* weight, float eps, std::int64_t n, DType type,
               void* out) {
@@ -329,9 +221,28 @@ void scale(float* x, std::int64_t n, float factor) {
     for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
 
+void add(float* x, const float* y, std::int64_t n) {
+    for (std::int64_t i = 0; i < n; ++i) x[i] += y[i];
+}
+
 constexpr Kernels make_kernels(const char* name) {
-    return {name,     tile<float>, tile<F16>, tile<Bf16>,    to_f32,    from_f32,
-            rms_norm, silu_mul,    rope,      exp_minus_max, run_stats, scale};
+    return {.name = name,
+            .tile_f32 = tile<StepF32>,
+            .tile_f16 = tile<StepF16>,
+            .tile_bf16 = tile<StepPair>,
+            .bf16_step_bytes = kPairStepBytes,
+            .pack_x = pack_x,
+            .widen = widen,
+            .widens_bf16 = kPairStepBytes == StepBf16::kX * std::int64_t{sizeof(float)},
+            .to_f32 = to_f32,
+            .from_f32 = from_f32,
+            .rms_norm = rms_norm,
+            .silu_mul = silu_mul,
+            .rope = rope,
+            .exp_minus_max = exp_minus_max,
+            .run_stats = run_stats,
+            .scale = scale,
+            .add = add};
 }
 
 }  // namespace

@@ -29,11 +29,31 @@ inline Vec fma(Vec a, Vec b, Vec c) {
 inline __m128i load_8_halves(const std::uint16_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
-inline __m256 widen_bf16(__m128i halves) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
+inline Vec load_bits(const void* p) {
+    const auto* halves = static_cast<const __m256i*>(p);
+    return {_mm256_castsi256_ps(_mm256_loadu_si256(halves)),
+            _mm256_castsi256_ps(_mm256_loadu_si256(halves + 1))};
 }
-inline Vec load_bf16(const std::uint16_t* p) {
-    return {widen_bf16(load_8_halves(p)), widen_bf16(load_8_halves(p + 8))};
+inline Vec odd_of_pairs(Vec a) {
+    const __m256 high = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0xffff0000)));
+    return {_mm256_and_ps(a.lo, high), _mm256_and_ps(a.hi, high)};
+}
+inline Vec even_of_pairs(Vec a) {
+    return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.lo), 16)),
+            _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.hi), 16))};
+}
+inline void store_first_12(float* p, Vec a) {
+    _mm256_storeu_ps(p, a.lo);
+    _mm_storeu_ps(p + 8, _mm256_castps256_ps128(a.hi));
+}
+inline void transpose(Vec* rows) {
+    float values[16][16];
+    for (int r = 0; r < 16; ++r) store(values[r], rows[r]);
+    for (int c = 0; c < 16; ++c) {
+        float column[16];
+        for (int r = 0; r < 16; ++r) column[r] = values[r][c];
+        rows[c] = load(column);
+    }
 }
 inline Vec load_f16(const std::uint16_t* p) {
     return {_mm256_cvtph_ps(load_8_halves(p)), _mm256_cvtph_ps(load_8_halves(p + 8))};

@@ -25,9 +25,45 @@ inline Vec broadcast(float x) {
 inline Vec fma(Vec a, Vec b, Vec c) {
     return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
-inline Vec load_bf16(const std::uint16_t* p) {
-    __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+inline Vec load_bits(const void* p) {
+    return {_mm512_castsi512_ps(_mm512_loadu_si512(p))};
+}
+inline Vec odd_of_pairs(Vec a) {
+    return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a.v),
+                                                 _mm512_set1_epi32(static_cast<int>(0xffff0000))))};
+}
+inline Vec even_of_pairs(Vec a) {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 16))};
+}
+inline void store_first_12(float* p, Vec a) {
+    _mm512_mask_storeu_ps(p, 0x0fff, a.v);
+}
+inline void transpose(Vec* rows) {
+    __m512 a[16], b[16];
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+        a[i] = _mm512_unpacklo_ps(rows[i].v, rows[i + 1].v);
+        a[i + 1] = _mm512_unpackhi_ps(rows[i].v, rows[i + 1].v);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+        b[i] = _mm512_shuffle_ps(a[i], a[i + 2], 0x44);
+        b[i + 1] = _mm512_shuffle_ps(a[i], a[i + 2], 0xee);
+        b[i + 2] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+        b[i + 3] = _mm512_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+    }
+    // b[4g + j], lane quarter q: element 4q + j of rows 4g … 4g + 3.
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+        const __m512 low = _mm512_shuffle_f32x4(b[j], b[4 + j], 0x88),
+                     low_odd = _mm512_shuffle_f32x4(b[j], b[4 + j], 0xdd),
+                     high = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0x88),
+                     high_odd = _mm512_shuffle_f32x4(b[8 + j], b[12 + j], 0xdd);
+        rows[j].v = _mm512_shuffle_f32x4(low, high, 0x88);
+        rows[8 + j].v = _mm512_shuffle_f32x4(low, high, 0xdd);
+        rows[4 + j].v = _mm512_shuffle_f32x4(low_odd, high_odd, 0x88);
+        rows[12 + j].v = _mm512_shuffle_f32x4(low_odd, high_odd, 0xdd);
+    }
 }
 inline Vec load_f16(const std::uint16_t* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};

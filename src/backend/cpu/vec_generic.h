@@ -31,12 +31,38 @@ inline Vec fma(const Vec& a, const Vec& b, const Vec& c) {
     for (int i = 0; i < 16; ++i) r.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
     return r;
 }
-inline Vec load_bf16(const std::uint16_t* p) {
+/// Sixteen 32-bit patterns, such as pairs of bf16.
+inline Vec load_bits(const void* p) {
     Vec a;
-    for (int i = 0; i < 16; ++i) {
-        a.v[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i]) << 16);
-    }
+    __builtin_memcpy(a.v, p, sizeof a.v);
     return a;
+}
+/// The second (odd) and first (even) bf16 of each pair as floats.
+inline Vec odd_of_pairs(const Vec& a) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) {
+        r.v[i] = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, a.v[i]) & 0xffff0000u);
+    }
+    return r;
+}
+inline Vec even_of_pairs(const Vec& a) {
+    Vec r;
+    for (int i = 0; i < 16; ++i)
+        r.v[i] = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, a.v[i]) << 16);
+    return r;
+}
+inline void store_first_12(float* p, const Vec& a) {
+    for (int i = 0; i < 12; ++i) p[i] = a.v[i];
+}
+/// rows[16] as a 16 × 16 matrix, transposed in place.
+inline void transpose(Vec* rows) {
+    for (int r = 0; r < 16; ++r) {
+        for (int c = 0; c < r; ++c) {
+            const float swapped = rows[r].v[c];
+            rows[r].v[c] = rows[c].v[r];
+            rows[c].v[r] = swapped;
+        }
+    }
 }
 
 /// binary16 to float, exact: subnormal halves become normal floats.

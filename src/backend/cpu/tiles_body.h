@@ -1,0 +1,221 @@
+// Matrix tiles of one instruction set: see kernels.h for what they compute and kernels_body.h for
+// the rules of this file.
+
+namespace {
+
+// --- what one step takes from x and w ------------------------------------------------------------
+
+struct StepF32 {
+    using X = float;
+    using W = float;
+    static constexpr int kX = kTileRows;  // X of one step
+    static constexpr int kW = 1;          // W of one column
+    struct Load {
+        Vec w;
+    };
+    static Load load_w(const W* w) { return {load(w)}; }
+    static Vec add(Vec sum, const X* x, int row, const Load& w) {
+        return fma(broadcast(x[row]), w.w, sum);
+    }
+};
+
+struct StepF16 : StepF32 {
+    using W = std::uint16_t;
+    static Load load_w(const W* w) { return {load_f16(w)}; }
+};
+
+/// A pair, widened: the odd element first. x holds the odd rows, then the even ones.
+struct StepBf16 {
+    using X = float;
+    using W = std::uint16_t;
+    static constexpr int kX = 2 * kTileRows;
+    static constexpr int kW = 2;
+    struct Load {
+        Vec odd, even;
+    };
+    static Load load_w(const W* w) {
+        const Vec pair = load_bits(w);
+        return {odd_of_pairs(pair), even_of_pairs(pair)};
+    }
+    static Vec add(Vec sum, const X* x, int row, const Load& w) {
+        sum = fma(broadcast(x[row]), w.odd, sum);
+        return fma(broadcast(x[kTileRows + row]), w.even, sum);
+    }
+};
+
+#ifdef MUSTER_DOT_BF16
+/// A pair by one instruction. x holds pairs.
+struct StepDot {
+    using X = std::uint32_t;
+    using W = std::uint16_t;
+    static constexpr int kX = kTileRows;
+    static constexpr int kW = 2;
+    struct Load {
+        Vec w;
+    };
+    static Load load_w(const W* w) { return {load_bits(w)}; }
+    static Vec add(Vec sum, const X* x, int row, const Load& w) {
+        return dot_pairs(sum, broadcast_pair(x[row]), w.w);
+    }
+};
+using StepPair = StepDot;
+#else
+using StepPair = StepBf16;
+#endif
+
+// --- tiles ---------------------------------------------------------------------------------------
+
+/// `Rows` rows × `Vecs` vectors of columns, sums in registers.
+template <typename Step, int Rows, int Vecs>
+void tile_block(std::int64_t steps, const typename Step::X* x, const typename Step::W* w,
+                std::int64_t w_stride, float* c, bool add) {
+    Vec sum[Rows][Vecs];
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+        for (int v = 0; v < Vecs; ++v) sum[r][v] = add ? load(c + r * kPanel + v * kLanes) : zero();
+    }
+    for (std::int64_t i = 0; i < steps; ++i) {
+        typename Step::Load weights[Vecs];
+#pragma GCC unroll 2
+        for (int v = 0; v < Vecs; ++v) weights[v] = Step::load_w(w + v * kLanes * Step::kW);
+#pragma GCC unroll 12
+        for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+            for (int v = 0; v < Vecs; ++v) sum[r][v] = Step::add(sum[r][v], x, r, weights[v]);
+        }
+        x += Step::kX;
+        w += w_stride * Step::kW;
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+        for (int v = 0; v < Vecs; ++v) store(c + r * kPanel + v * kLanes, sum[r][v]);
+    }
+}
+
+/// Any number of rows, cut into blocks that the registers of this set hold.
+template <typename Step, int Rows>
+void tile_rows(std::int64_t steps, const typename Step::X* x, const typename Step::W* w,
+               std::int64_t w_stride, float* c, bool add) {
+    if constexpr (Rows <= kRegisterRows) {
+        tile_block<Step, Rows, 2>(steps, x, w, w_stride, c, add);
+    } else if constexpr (Rows <= 2 * kRegisterRows) {
+        tile_block<Step, Rows, 1>(steps, x, w, w_stride, c, add);
+        tile_block<Step, Rows, 1>(steps, x, w + kLanes * Step::kW, w_stride, c + kLanes, add);
+    } else {
+        constexpr int kHead = 2 * kRegisterRows;
+        tile_rows<Step, kHead>(steps, x, w, w_stride, c, add);
+        tile_rows<Step, Rows - kHead>(steps, x + kHead, w, w_stride, c + kHead * kPanel, add);
+    }
+}
+
+template <typename Step>
+void tile(int rows, std::int64_t steps, const void* x_block, const void* weights,
+          std::int64_t w_stride, float* c, bool add) {
+    const auto* x = static_cast<const typename Step::X*>(x_block);
+    const auto* w = static_cast<const typename Step::W*>(weights);
+    switch (rows) {
+        case 1:
+            return tile_rows<Step, 1>(steps, x, w, w_stride, c, add);
+        case 2:
+            return tile_rows<Step, 2>(steps, x, w, w_stride, c, add);
+        case 3:
+            return tile_rows<Step, 3>(steps, x, w, w_stride, c, add);
+        case 4:
+            return tile_rows<Step, 4>(steps, x, w, w_stride, c, add);
+        case 5:
+            return tile_rows<Step, 5>(steps, x, w, w_stride, c, add);
+        case 6:
+            return tile_rows<Step, 6>(steps, x, w, w_stride, c, add);
+        case 7:
+            return tile_rows<Step, 7>(steps, x, w, w_stride, c, add);
+        case 8:
+            return tile_rows<Step, 8>(steps, x, w, w_stride, c, add);
+        case 9:
+            return tile_rows<Step, 9>(steps, x, w, w_stride, c, add);
+        case 10:
+            return tile_rows<Step, 10>(steps, x, w, w_stride, c, add);
+        case 11:
+            return tile_rows<Step, 11>(steps, x, w, w_stride, c, add);
+        default:
+            return tile_rows<Step, 12>(steps, x, w, w_stride, c, add);
+    }
+}
+
+// --- packing x -----------------------------------------------------------------------------------
+
+/// One packed step from a column of transposed lanes.
+inline void store_step(Vec column, float* out) {
+    store_first_12(out, column);
+}
+inline void store_pair_step(Vec pairs, void* out) {
+#ifdef MUSTER_DOT_BF16
+    store_first_12(static_cast<float*>(out), pairs);
+#else
+    store_first_12(static_cast<float*>(out), odd_of_pairs(pairs));
+    store_first_12(static_cast<float*>(out) + kTileRows, even_of_pairs(pairs));
+#endif
+}
+constexpr std::int64_t kPairStepBytes =
+    static_cast<std::int64_t>(StepPair::kX * sizeof(StepPair::X));
+
+/// Sixteen steps of a row: sixteen f32, f16 as f32, or pairs of bf16.
+inline Vec load_steps(DType type, const void* row) {
+    if (type == DType::f32) return load(static_cast<const float*>(row));
+    if (type == DType::f16) return load_f16(static_cast<const std::uint16_t*>(row));
+    return load_bits(row);
+}
+
+void pack_x(DType type, int rows, std::int64_t k, const void* x, std::int64_t stride, void* block) {
+    const std::int64_t item = type == DType::f32 ? 4 : 2, per_step = type == DType::bf16 ? 2 : 1;
+    const std::int64_t steps = (k + per_step - 1) / per_step;
+    const std::int64_t step_bytes =
+        type == DType::bf16 ? kPairStepBytes : static_cast<std::int64_t>(kTileRows * sizeof(float));
+    const auto* from = static_cast<const std::byte*>(x);
+    auto* out = static_cast<std::byte*>(block);
+    for (std::int64_t begin = 0; begin < steps; begin += kLanes) {
+        const std::int64_t n = steps - begin < kLanes ? steps - begin : kLanes;
+        const std::int64_t first = begin * per_step, elements = k - first;
+        Vec lanes[kLanes];
+#pragma GCC unroll 16
+        for (int r = 0; r < kLanes; ++r) {
+            lanes[r] = zero();
+            if (r >= rows) continue;
+            const std::byte* row = from + (r * stride + first) * item;
+            if (elements >= kLanes * per_step) {
+                lanes[r] = load_steps(type, row);
+            } else {
+                alignas(64) std::byte padded[64] = {};
+                __builtin_memcpy(padded, row, static_cast<std::size_t>(elements * item));
+                lanes[r] = load_steps(type, padded);
+            }
+        }
+        transpose(lanes);
+        for (std::int64_t i = 0; i < n; ++i) {
+            std::byte* to = out + (begin + i) * step_bytes;
+            if (type == DType::bf16)
+                store_pair_step(lanes[i], to);
+            else
+                store_step(lanes[i], reinterpret_cast<float*>(to));
+        }
+    }
+}
+
+void widen(DType type, std::int64_t steps, const void* w, float* out) {
+    if (type == DType::bf16) {
+        const auto* pairs = static_cast<const std::uint16_t*>(w);
+        for (std::int64_t i = 0; i < steps; ++i, pairs += 2 * kPanel, out += 2 * kPanel) {
+            const Vec left = load_bits(pairs), right = load_bits(pairs + 2 * kLanes);
+            store(out, odd_of_pairs(left));
+            store(out + kLanes, odd_of_pairs(right));
+            store(out + kPanel, even_of_pairs(left));
+            store(out + kPanel + kLanes, even_of_pairs(right));
+        }
+        return;
+    }
+    const auto* halves = static_cast<const std::uint16_t*>(w);
+    for (std::int64_t i = 0; i < steps * kPanel; i += kLanes) store(out + i, load_f16(halves + i));
+}
+
+}  // namespace
