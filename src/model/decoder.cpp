@@ -97,6 +97,13 @@ std::unique_ptr<Model> Model::load(
                                      DecoderWeights(weights, config, plan), max_step_rows);
 }
 
+std::vector<TensorSpec> Model::tensors(const ModelConfig& config, Backend& backend) {
+    const Checkpoint none = Checkpoint::random({}, config.dtype, 0);
+    Weights names(none, backend, config.dtype);
+    (void)DecoderWeights(names, config, ShardPlan(config, 1, 0));
+    return names.asked();
+}
+
 Decoder::Decoder(const Checkpoint& checkpoint, const ModelConfig& config, const ShardPlan& plan,
                  Backend& backend, DecoderWeights weights, std::int64_t max_step_rows)
     : checkpoint_(checkpoint),

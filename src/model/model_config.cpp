@@ -1,6 +1,7 @@
 #include "muster/model/model_config.h"
 
 #include <filesystem>
+#include <functional>
 
 #include "architectures.h"
 #include "decoder_config.h"
@@ -55,7 +56,8 @@ DType stored_dtype(const std::string& directory) {
     return embeddings ? float_dtype_of(*embeddings) : DType::f32;
 }
 
-DType compute_dtype(ConfigReader& reader, const std::string& directory,
+/// `stored` says what the checkpoint holds, in case nothing is said otherwise.
+DType compute_dtype(ConfigReader& reader, const std::function<DType()>& stored,
                     const std::string& dtype_override) {
     const auto floating = [](std::string_view name) -> std::optional<DType> {
         const std::optional<DType> dtype = parse_dtype(name);
@@ -69,7 +71,7 @@ DType compute_dtype(ConfigReader& reader, const std::string& directory,
         if (!dtype) throw UserError(cat("dtype \"", dtype_override, "\": ", expected));
         return *dtype;
     }
-    if (named.empty() || named == "auto") return stored_dtype(directory);
+    if (named.empty() || named == "auto") return stored();
     const std::optional<DType> dtype = floating(named);
     if (!dtype) reader.problem(key, cat("\"", named, "\": ", expected));
     return dtype.value_or(DType::f32);
@@ -86,22 +88,35 @@ void read_generation_config(const std::string& directory, ModelConfig& config) {
     reader.finish();
 }
 
+ModelConfig read_config(const std::string& text, const std::string& place,
+                        const std::function<DType()>& stored, const std::string& dtype_override) {
+    ConfigReader reader(parse_json(text, place), place);
+    ModelConfig config;
+    const Architecture& architecture = find_architecture(reader);
+    config.architecture = architecture.name;
+    refuse_quantization(reader);
+    architecture.read(reader, config);
+    config.dtype = compute_dtype(reader, stored, dtype_override);
+    reader.ignore_rest();  // config.json says much that inference does not need
+    reader.finish();
+    return config;
+}
+
 }  // namespace
+
+ModelConfig ModelConfig::parse(const std::string& text, const std::string& place,
+                               const std::string& dtype_override) {
+    return read_config(
+        text, place, [] { return DType::f32; }, dtype_override);
+}
 
 ModelConfig ModelConfig::load(const std::string& directory, const std::string& dtype_override) {
     const std::string path = directory + "/config.json";
     if (!std::filesystem::exists(path)) {
         throw UserError(cat(path, ": no such file; expected a Hugging Face checkpoint directory"));
     }
-    ConfigReader reader(parse_json(read_file(path), path), path);
-    ModelConfig config;
-    const Architecture& architecture = find_architecture(reader);
-    config.architecture = architecture.name;
-    refuse_quantization(reader);
-    architecture.read(reader, config);
-    config.dtype = compute_dtype(reader, directory, dtype_override);
-    reader.ignore_rest();  // config.json says much that inference does not need
-    reader.finish();
+    ModelConfig config = read_config(
+        read_file(path), path, [&] { return stored_dtype(directory); }, dtype_override);
     read_generation_config(directory, config);
     return config;
 }

@@ -57,7 +57,7 @@ void Weights::problem(const std::string& message) {
 }
 
 const StoredTensor* Weights::find(const WeightSlice& slice) {
-    asked_.insert(slice.name);
+    asked_[slice.name] = slice.shape;
     const StoredTensor* tensor = checkpoint_.find(slice.name);
     if (!tensor) {
         problem(cat("missing tensor ", slice.name, " ", to_string(slice.shape)));
@@ -142,6 +142,13 @@ Tensor Weights::table(const std::string& name, std::int64_t rows, std::int64_t c
     Tensor table = check_only_ ? Tensor() : backend_.load_table(*tensor);
     count(*tensor, slice);
     return table;
+}
+
+std::vector<TensorSpec> Weights::asked() const {
+    std::vector<TensorSpec> tensors;
+    for (const auto& [name, shape] : asked_)
+        if (!shape.empty()) tensors.push_back({name, shape});
+    return tensors;
 }
 
 void Weights::finish() {

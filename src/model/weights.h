@@ -6,8 +6,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -57,7 +57,9 @@ class Weights {
 
     bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
     /// A tensor that may be there and is not used.
-    void ignore(const std::string& name) { asked_.insert(name); }
+    void ignore(const std::string& name) { asked_.emplace(name, Shape()); }
+    /// Every tensor asked for so far, with its whole shape.
+    std::vector<TensorSpec> asked() const;
     /// Stored bytes asked for so far.
     std::uint64_t bytes() const { return bytes_; }
     /// Throws UserError listing every missing and ill-shaped tensor; warns of tensors that nobody
@@ -78,7 +80,7 @@ class Weights {
     bool check_only_;
     std::uint64_t bytes_ = 0, total_bytes_ = 0;
     ProgressCallback progress_;
-    std::set<std::string> asked_;
+    std::map<std::string, Shape> asked_;  ///< an empty shape if it is only ignored
     std::vector<std::string> problems_;
 };
 

@@ -46,6 +46,8 @@ class Model {
     static std::unique_ptr<Model> load(const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
                                        std::int64_t max_step_rows,
                                        const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+    /// The tensors that a checkpoint of `config` must have, with their whole shapes. Asks nothing of `backend`.
+    static std::vector<TensorSpec> tensors(const ModelConfig& config, Backend& backend);
     virtual ~Model() = default;
 
     virtual const ModelConfig& config() const = 0;

@@ -41,6 +41,9 @@ struct ModelConfig {
     /// Reads `directory`/config.json and generation_config.json. `dtype_override` is "" or a dtype name.
     /// Throws UserError listing every problem; an unknown architecture lists the known ones.
     static ModelConfig load(const std::string& directory, const std::string& dtype_override);
+    /// The same from the text of a config.json, without a checkpoint: unless text or override name a type, it
+    /// is float32. `place` names the text in messages.
+    static ModelConfig parse(const std::string& text, const std::string& place, const std::string& dtype_override);
 };
 
 /// The architectures in the table, for messages and help.

@@ -39,6 +39,12 @@ class SafeTensorsFile {
     std::map<std::string, std::string> metadata_;
 };
 
+/// A tensor that a model wants, before there is one.
+struct TensorSpec {
+    std::string name;
+    Shape shape;
+};
+
 /// All tensors of a directory: `model.safetensors`, or the shards of
 /// `model.safetensors.index.json`.
 class Checkpoint {
@@ -46,6 +52,12 @@ class Checkpoint {
     /// Throws UserError: no such directory; no safetensors (with a word on converting
     /// pytorch_model.bin); an index that names missing files or tensors; a name in two shards.
     static Checkpoint open(const std::string& directory);
+
+    /// Made-up weights without a file, for benchmarks; the same for the same seed everywhere.
+    /// Vectors hold ones. All matrices share one block of nearly normal numbers of deviation
+    /// 1/√columns of the largest, which is as large as that, so that activations stay finite.
+    static Checkpoint random(const std::vector<TensorSpec>& tensors, DType dtype,
+                             std::uint64_t seed);
 
     /// The tensor, or nullptr.
     const StoredTensor* find(const std::string& name) const;
@@ -59,6 +71,7 @@ class Checkpoint {
     std::string directory_;
     std::vector<std::string> files_;
     std::vector<std::shared_ptr<SafeTensorsFile>> open_files_;
+    std::shared_ptr<const void> made_up_;
     std::map<std::string, const StoredTensor*> by_name_;
 };
 

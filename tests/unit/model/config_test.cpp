@@ -241,3 +241,27 @@ TEST_CASE("virtual shards and legal degrees") {
                              UserError);
     }
 }
+
+TEST_CASE("a config from text is read as strictly as one from a directory") {
+    const auto parse = [](const std::string& keys, const std::string& dtype = "") {
+        return ModelConfig::parse(cat("{\"architectures\": [\"LlamaForCausalLM\"]", keys, "}"),
+                                  "shape.json", dtype);
+    };
+    const ModelConfig config = parse(R"(, "vocab_size": 99, "torch_dtype": "bfloat16")");
+    CHECK(config.architecture == "LlamaForCausalLM");
+    CHECK(config.vocab_size == 99);
+    CHECK(config.intermediate_size == load("").intermediate_size);
+    CHECK(config.dtype == DType::bf16);
+    CHECK(parse("").dtype == DType::f32);
+    CHECK(parse("", "float16").dtype == DType::f16);
+    try {
+        parse(R"(, "vocab_size": 0, "hidden_size": "wide")");
+        FAIL("expected an error");
+    } catch (const UserError& error) {
+        CHECK(contains(error.what(), "shape.json"));
+        CHECK(contains(error.what(), "vocab_size"));
+        CHECK(contains(error.what(), "hidden_size"));
+    }
+    CHECK_THROWS_WITH_AS(ModelConfig::parse("{", "shape.json", ""),
+                         doctest::Contains("shape.json:1:"), UserError);
+}

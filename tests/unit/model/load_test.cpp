@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "model_test.h"
 #include "muster/base/error.h"
 #include "random_checkpoint.h"
@@ -146,4 +148,33 @@ TEST_CASE("flops_per_token") {
     c.sliding_window = 100;
     CHECK(flops_per_token(c, 1000) - flops_per_token(c, 0) ==
           doctest::Approx(4.0 * 32 * 4096 * 100));
+}
+
+TEST_CASE("the tensors that a config implies are those of a checkpoint, and random ones load") {
+    for (const bool tied : {false, true}) {
+        RandomCheckpoint files;
+        files.tied = tied;
+        files.biases = !tied;
+        files.write();
+        const Communicator group = Communicator::self();
+        const auto backend = make_cpu_backend(1, group);
+        const ModelConfig config = ModelConfig::load(files.directory, "");
+        const Checkpoint stored = Checkpoint::open(files.directory);
+        const std::vector<TensorSpec> tensors = Model::tensors(config, *backend);
+        CHECK(tensors.size() == stored.names().size());
+        for (const TensorSpec& tensor : tensors) {
+            REQUIRE(stored.find(tensor.name) != nullptr);
+            CHECK(stored.find(tensor.name)->shape == tensor.shape);
+        }
+        const Checkpoint random = Checkpoint::random(tensors, DType::bf16, 1);
+        const auto model = Model::load(random, config, *backend, 16, {});
+        KvCache kv = model->make_kv_cache(1);
+        const std::vector<std::int32_t> pages = {0};
+        const Tensor hidden = model->forward({{1, 2, 3}, {{0, 3, 0, pages}}, {3}, {0, 1, 2}}, kv);
+        std::vector<RowScore> rows;
+        std::vector<float> logits;
+        model->score(hidden, {}, rows, logits);
+        REQUIRE(rows.size() == 3);
+        for (const RowScore& row : rows) CHECK(std::isfinite(row.log_sum_exp));
+    }
 }
