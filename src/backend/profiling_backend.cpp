@@ -1,0 +1,165 @@
+#include "profiling_backend.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace muster {
+
+namespace {
+
+double bytes_of(const Tensor& tensor) {
+    return static_cast<double>(num_elements(tensor.shape())) *
+           static_cast<double>(size_of(tensor.dtype()));
+}
+
+double elements_of(const Tensor& tensor) {
+    return static_cast<double>(num_elements(tensor.shape()));
+}
+
+/// What attention needs of the cache.
+struct KeyCounts {
+    double seen = 0;  ///< (row, key) pairs
+    double read = 0;  ///< distinct keys, per sequence
+};
+
+KeyCounts count_keys(std::span<const AttentionSequence> sequences, std::int64_t window) {
+    KeyCounts counts;
+    for (const AttentionSequence& s : sequences) {
+        for (std::int64_t row = 0; row < s.num_rows; ++row) {
+            const std::int64_t keys = s.first_position + row + 1;
+            counts.seen += static_cast<double>(window > 0 ? std::min(keys, window) : keys);
+        }
+        const std::int64_t end = std::int64_t{s.first_position} + s.num_rows;
+        const std::int64_t first =
+            window > 0 ? std::max<std::int64_t>(0, s.first_position - window + 1) : 0;
+        counts.read += static_cast<double>(end - first);
+    }
+    return counts;
+}
+
+}  // namespace
+
+void Profile::add(const Profile& other) {
+    for (const auto& [key, more] : other.operations) {
+        OperationTotal& total = operations[key];
+        total.calls += more.calls;
+        total.seconds += more.seconds;
+        total.flops += more.flops;
+        total.bytes += more.bytes;
+    }
+}
+
+double Profile::seconds() const {
+    double sum = 0;
+    for (const auto& [key, total] : operations) sum += total.seconds;
+    return sum;
+}
+
+template <typename Call>
+void ProfilingBackend::count(OperationKey key, Cost cost, const Call& call) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point start = Clock::now();
+    call();
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    OperationTotal& total = profile_.operations[std::move(key)];
+    ++total.calls;
+    total.seconds += seconds;
+    total.flops += cost.flops;
+    total.bytes += cost.bytes;
+}
+
+template <typename Call>
+void ProfilingBackend::count_product(const char* name, const Tensor& x, const Matrix& w,
+                                     double out_bytes, const Call& call) {
+    const double weights = static_cast<double>(w.n()) * static_cast<double>(w.k());
+    count({name, w.n(), w.k()},
+          {2.0 * static_cast<double>(x.rows()) * weights,
+           static_cast<double>(w.bytes()) + bytes_of(x) + out_bytes},
+          call);
+}
+
+void ProfilingBackend::embed(const Tensor& table, std::span<const std::int32_t> ids,
+                             const Tensor& out) {
+    const double read = elements_of(out) * static_cast<double>(size_of(table.dtype()));
+    count({"embed"}, {0, read + bytes_of(out)}, [&] { inner_.embed(table, ids, out); });
+}
+
+void ProfilingBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps,
+                                const Tensor& out) {
+    count({"rms_norm"}, {4.0 * elements_of(x), bytes_of(x) + bytes_of(weight) + bytes_of(out)},
+          [&] { inner_.rms_norm(x, weight, eps, out); });
+}
+
+void ProfilingBackend::matmul(const Tensor& x, const Matrix& w, const Tensor& bias,
+                              const Tensor& y) {
+    count_product("matmul", x, w, bytes_of(y), [&] { inner_.matmul(x, w, bias, y); });
+}
+
+void ProfilingBackend::matmul_add(const Tensor& x, const Matrix& w, const Tensor& bias,
+                                  const Tensor& residual) {
+    count_product("matmul_add", x, w, 2 * bytes_of(residual),
+                  [&] { inner_.matmul_add(x, w, bias, residual); });
+}
+
+void ProfilingBackend::matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
+                                       const Tensor& out) {
+    count_product("matmul_silu_mul", x, w, bytes_of(out),
+                  [&] { inner_.matmul_silu_mul(x, w, bias, out); });
+}
+
+void ProfilingBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {
+    count({"rope"}, {3.0 * elements_of(x), 2 * bytes_of(x) + bytes_of(cos_sin)},
+          [&] { inner_.rope(x, cos_sin, head_dim); });
+}
+
+void ProfilingBackend::store_kv(const Tensor& k, const Tensor& v,
+                                std::span<const AttentionSequence> sequences, std::int64_t head_dim,
+                                const Tensor& keys, const Tensor& values) {
+    const double written = 2 * elements_of(k) * static_cast<double>(size_of(keys.dtype()));
+    count({"store_kv"}, {0, bytes_of(k) + bytes_of(v) + written},
+          [&] { inner_.store_kv(k, v, sequences, head_dim, keys, values); });
+}
+
+void ProfilingBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
+    count({"copy_kv_page"}, {0, 2 * bytes_of(cache.row_range(0, 1))},
+          [&] { inner_.copy_kv_page(cache, from, to); });
+}
+
+void ProfilingBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& values,
+                                 std::span<const AttentionSequence> sequences,
+                                 std::int64_t head_dim, float scale, std::int64_t window,
+                                 const Tensor& out) {
+    const KeyCounts key_counts = count_keys(sequences, window);
+    const double width = static_cast<double>(keys.row_size() / kKvPageTokens);
+    const double cache = 2 * key_counts.read * width * static_cast<double>(size_of(keys.dtype()));
+    // A multiply-add per element of a query for its score, another for the sum of values.
+    count({"attention"},
+          {4.0 * key_counts.seen * static_cast<double>(q.row_size()),
+           bytes_of(q) + cache + bytes_of(out)},
+          [&] { inner_.attention(q, keys, values, sequences, head_dim, scale, window, out); });
+}
+
+void ProfilingBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
+                                   const Tensor& out) {
+    count({"gather_rows"}, {0, 2 * bytes_of(out)}, [&] { inner_.gather_rows(x, ids, out); });
+}
+
+void ProfilingBackend::score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                                   std::int64_t vocab_real, int shards,
+                                   std::span<const LogitTarget> targets,
+                                   std::span<VocabStats> stats, std::span<float> target_logits) {
+    count_product("score_vocab", x, w, static_cast<double>(stats.size_bytes()), [&] {
+        inner_.score_vocab(x, w, vocab_begin, vocab_real, shards, targets, stats, target_logits);
+    });
+}
+
+void ProfilingBackend::all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) {
+    count({"all_gather_host"}, {0, static_cast<double>(in.size() + out.size())},
+          [&] { inner_.all_gather_host(in, out); });
+}
+
+std::unique_ptr<Backend> make_profiling_backend(Backend& inner, Profile& profile) {
+    return std::make_unique<ProfilingBackend>(inner, profile);
+}
+
+}  // namespace muster

@@ -1,0 +1,49 @@
+#include "muster/backend/ceilings.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/peak_loops.h"
+
+using namespace muster;
+
+TEST_CASE("ceilings are positive, one per repeat, and the ranks meet before each") {
+    int meetings = 0;
+    const CpuCeilings ceilings = measure_cpu_ceilings(
+        {.threads = 2, .read_buffer = 1 << 20, .repeats = 3, .seconds = 1e-4, .together = [&] {
+             ++meetings;
+         }});
+    const auto good = [](const std::vector<double>& rates) {
+        return rates.size() == 3 && std::all_of(rates.begin(), rates.end(), [](double rate) {
+                   return std::isfinite(rate) && rate > 0;
+               });
+    };
+    CHECK(good(ceilings.f32_flops));
+    CHECK(good(ceilings.read_bytes));
+    CHECK_FALSE(ceilings.f32_instructions.empty());
+    const bool dots = cpu::bf16_peak_loop().name != nullptr;
+    CHECK(ceilings.bf16_instructions.empty() == !dots);
+    CHECK(good(ceilings.bf16_flops) == dots);
+    CHECK(meetings == 9);  // also without dot products
+}
+
+TEST_CASE("the usable ceiling of a type") {
+    CpuCeilings ceilings;
+    ceilings.f32_flops = {100, 90, 110};
+    CHECK(&ceilings.usable_flops(DType::bf16) == &ceilings.f32_flops);
+    ceilings.bf16_flops = {50, 60};  // dot products at half the rate
+    CHECK(&ceilings.usable_flops(DType::bf16) == &ceilings.f32_flops);
+    ceilings.bf16_flops = {200, 190};
+    CHECK(&ceilings.usable_flops(DType::bf16) == &ceilings.bf16_flops);
+    CHECK(&ceilings.usable_flops(DType::f16) == &ceilings.f32_flops);
+    CHECK(&ceilings.usable_flops(DType::f32) == &ceilings.f32_flops);
+}
+
+TEST_CASE("median") {
+    CHECK(median({}) == 0);
+    CHECK(median({3}) == 3);
+    CHECK(median({5, 1, 3}) == 3);
+    CHECK(median({4, 1, 3, 2}) == 2.5);
+}

@@ -1,0 +1,92 @@
+#include "backend_test.h"
+#include "muster/backend/profile.h"
+
+using namespace muster;
+
+namespace {
+
+struct Profiled : TestBackend {
+    Profile profile;
+    std::unique_ptr<Backend> profiling = make_profiling_backend(*backend, profile);
+
+    std::unique_ptr<Matrix> matrix(const std::vector<float>& values, std::int64_t n,
+                                   std::int64_t k) {
+        const OwnedTensor stored(values, DType::bf16, {n, k});
+        return profiling->load_matrix(DType::bf16, {{&stored.stored, 0, n, 0, k}}, 1);
+    }
+    const OperationTotal& total(const OperationKey& key) {
+        REQUIRE(profile.operations.count(key) == 1);
+        return profile.operations.at(key);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a profiled product gives the same bits and is counted by the shape of its weights") {
+    RandomInput input;
+    Profiled backend;
+    const auto w = backend.matrix(input.floats(64 * 40), 64, 40);
+    const auto wide = backend.matrix(input.floats(96 * 40), 96, 40);
+    CHECK(backend.profile.operations.empty());  // loading is not an operation
+    const Tensor x = backend.tensor(input.floats(3 * 40), {3, 40}, DType::bf16);
+    const Tensor y = backend.poisoned({3, 64}), plain = backend.poisoned({3, 64});
+    backend->matmul(x, *w, {}, plain);
+    CHECK(backend.profile.operations.empty());
+    backend.profiling->matmul(x, *w, {}, y);
+    backend.profiling->matmul(x, *w, {}, y);
+    backend.profiling->matmul(x, *wide, {}, backend.poisoned({3, 96}));
+    CHECK(same_bits(backend.values(y), backend.values(plain)));
+
+    const OperationTotal& narrow = backend.total({"matmul", 64, 40});
+    CHECK(narrow.calls == 2);
+    CHECK(narrow.seconds > 0);
+    CHECK(narrow.flops == 2 * 2 * 3 * 64 * 40);
+    CHECK(narrow.bytes ==
+          2 * (static_cast<double>(w->bytes()) + 3 * 40 * 2 /* x */ + 3 * 64 * 4 /* y */));
+    CHECK(backend.total({"matmul", 96, 40}).calls == 1);
+    CHECK(backend.profile.operations.size() == 2);
+}
+
+TEST_CASE("attention is counted by the keys that its rows see and its sequences hold") {
+    RandomInput input;
+    Profiled backend;
+    constexpr std::int64_t kHeads = 4, kKvHeads = 2, kDim = 8, kRows = 5;
+    const std::vector<std::int32_t> pages = {1, 0}, other = {2};
+    // 3 rows behind 62 tokens see 63, 64 and 65 keys; 2 rows at the start see 1 and 2.
+    const std::vector<AttentionSequence> sequences = {
+        {.first_row = 0, .num_rows = 3, .first_position = 62, .pages = pages},
+        {.first_row = 3, .num_rows = 2, .first_position = 0, .pages = other}};
+    const Shape cache{3, kKvPageTokens, kKvHeads * kDim};
+    const auto floats = num_elements(cache);
+    const Tensor keys = backend.tensor(input.floats(floats), cache, DType::bf16);
+    const Tensor values = backend.tensor(input.floats(floats), cache, DType::bf16);
+    const Tensor q = backend.tensor(input.floats(kRows * kHeads * kDim), {kRows, kHeads * kDim});
+    const Tensor out = backend.poisoned({kRows, kHeads * kDim}, DType::bf16);
+    const double io = kRows * kHeads * kDim * (4 + 2);
+    backend.profiling->attention(q, keys, values, sequences, kDim, 1.0f, 0, out);
+    CHECK(backend.total({"attention"}).flops == 4.0 * (63 + 64 + 65 + 1 + 2) * kHeads * kDim);
+    CHECK(backend.total({"attention"}).bytes == io + 2.0 * (65 + 2) * kKvHeads * kDim * 2);
+
+    backend.profile = {};
+    backend.profiling->attention(q, keys, values, sequences, kDim, 1.0f, 10, out);
+    CHECK(backend.total({"attention"}).flops == 4.0 * (10 + 10 + 10 + 1 + 2) * kHeads * kDim);
+    CHECK(backend.total({"attention"}).bytes == io + 2.0 * (12 + 2) * kKvHeads * kDim * 2);
+
+    const Tensor k = backend.tensor(input.floats(kRows * 16), {kRows, 16});
+    backend.profiling->store_kv(k, k, sequences, kDim, keys, values);
+    CHECK(backend.total({"store_kv"}).bytes == kRows * 16 * 2 * (4 + 2));
+    backend.profiling->copy_kv_page(keys, 0, 2);
+    CHECK(backend.total({"copy_kv_page"}).bytes == 2 * kKvPageTokens * 16 * 2);
+}
+
+TEST_CASE("profiles add up") {
+    Profile a, b;
+    a.operations[{"rope"}] = {.calls = 1, .seconds = 2, .flops = 3, .bytes = 4};
+    b.operations[{"rope"}] = {.calls = 10, .seconds = 20, .flops = 30, .bytes = 40};
+    b.operations[{"matmul", 2, 3}] = {.calls = 5, .seconds = 0.5, .flops = 6, .bytes = 7};
+    a.add(b);
+    CHECK(a.operations.at({"rope"}).calls == 11);
+    CHECK(a.operations.at({"rope"}).bytes == 44);
+    CHECK(a.operations.at({"matmul", 2, 3}).flops == 6);
+    CHECK(a.seconds() == 22.5);
+}
