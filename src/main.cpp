@@ -20,6 +20,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"run", "evaluate a model on tasks and write one HDF5 file", muster::run_command},
     {"plan", "show what a run would do: layout, memory, documents, tokens", muster::plan_command},
+    {"bench", "measure the engine against what this machine can do", muster::bench_command},
     {"report", "print the scores of a result file", muster::report_command},
     {"show", "print samples of a result file", muster::show_command},
     {"verify", "recompute every score of a result file", muster::verify_command},

@@ -10,6 +10,7 @@ namespace muster {
 using Arguments = std::vector<std::string>;
 
 int run_command(const Arguments& arguments);
+int bench_command(const Arguments& arguments);
 int plan_command(const Arguments& arguments);
 int report_command(const Arguments& arguments);
 int show_command(const Arguments& arguments);

@@ -1,0 +1,29 @@
+#pragma once
+// The command line of `bench`. Flags that `run` has, too, have its names and defaults.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+
+namespace muster {
+
+struct BenchConfig {
+    std::string shape, model;         ///< one of the two is set
+    std::vector<std::string> phases;  ///< names from bench_phases.h
+    std::int64_t prompt_tokens = 512, context_tokens = 128, new_tokens = 64;
+    std::int64_t batch = 1, questions = 8;
+    std::string dtype = "auto";
+    std::int64_t threads = 0, tensor_parallel = 1;
+    bool tp_across_nodes = false;
+    std::int64_t runs = 5, step_tokens = 512;
+    bool profile = false;
+    std::string json;  ///< path, or ""
+};
+
+void add_bench_options(boost::program_options::options_description& description);
+/// Throws UserError.
+BenchConfig read_bench(const Options& options);
+
+}  // namespace muster

@@ -1,0 +1,248 @@
+// Set-up as in a run, then every phase some times over on all replicas at once.
+
+#include "cli/bench_session.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "cli/bench_process.h"
+#include "cli/bench_shapes.h"
+#include "muster/base/error.h"
+#include "muster/base/log.h"
+#include "muster/base/progress.h"
+#include "muster/base/text.h"
+#include "muster/eval/setup.h"
+#include "muster/mpi/agree.h"
+
+namespace muster {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <typename T>
+std::string bytes_of(const std::vector<T>& values) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+template <typename T>
+std::vector<T> from_bytes(const std::string& bytes) {
+    std::vector<T> values(bytes.size() / sizeof(T));
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+    return values;
+}
+
+/// Every rank's values summed, repeat by repeat. Collective.
+std::vector<double> sum_over_ranks(const Communicator& world, const std::vector<double>& values) {
+    std::vector<double> sums(values.size());
+    for (const std::string& bytes : world.all_gather(bytes_of(values))) {
+        const std::vector<double> part = from_bytes<double>(bytes);
+        // Ranks on unlike processors may lack an instruction: its ceiling is then none.
+        if (part.size() != sums.size()) return {};
+        for (std::size_t i = 0; i < part.size(); ++i) sums[i] += part[i];
+    }
+    return sums;
+}
+
+class Bench {
+ public:
+    Bench(const Communicator& world, const BenchConfig& bench)
+        : world_(world),
+          topology_(make_topology(world, static_cast<int>(bench.tensor_parallel),
+                                  bench.tp_across_nodes, static_cast<int>(bench.threads), "cpu")) {
+        result_.bench = bench;
+        result_.ranks = topology_.ranks;
+        result_.kv_tokens = kv_tokens_for(bench);
+    }
+
+    const BenchResult& result() const { return result_; }
+
+    void set_up() {
+        if (world_.size() > 1 && world_.is_root()) info(format_topology(topology_.ranks));
+        agree(world_, "read the model's configuration", [&] { read_model(); });
+        agree(world_, "check the options", [&] { check(); });
+        measure_ceilings();
+        agree(world_, "load the model", [&] { load(); });
+        agree(world_, "prepare the engine", [&] { prepare_engine(); });
+        first_step();
+    }
+
+    void run_phases() {
+        const BenchConfig& bench = result_.bench;
+        Progress bar("bench", "runs",
+                     bench.phases.size() * static_cast<std::size_t>(bench.runs + 1));
+        for (const std::string& phase : bench.phases) {
+            PhaseResult& result = result_.phases.emplace_back(
+                PhaseResult{phase, describe_phase(phase, bench), {}, {}});
+            run_once(phase, 0);
+            report(bar, cat(phase, ": warm"));
+            for (std::int64_t run = 1; run <= bench.runs; ++run) {
+                result.runs.push_back(run_once(phase, run));
+                result.profile.add(profile_);
+                if (!world_.is_root()) continue;
+                const PhaseRates rates = rates_of(result_, result);
+                report(bar, cat(phase, " ", run, "/", bench.runs, ": ",
+                                std::llround(rates.tokens.back()), " tokens/s, ",
+                                std::llround(100 * rates.of_limit.back()), " % of the limit"));
+            }
+        }
+        if (bar_is_shown_) bar.finish();
+        result_.peak_memory =
+            static_cast<std::uint64_t>(world_.max(static_cast<std::int64_t>(memory_->bytes())));
+        measure_ceilings();
+    }
+
+ private:
+    void read_model() {
+        const BenchConfig& bench = result_.bench;
+        const auto tp = static_cast<int>(bench.tensor_parallel);
+        if (bench.model.empty()) {
+            result_.model = shape_config(bench.shape, bench.dtype);
+            check_tp_degree(result_.model, tp);
+            tokenizer_.emplace(made_up_tokenizer(result_.model.vocab_size));
+            return;
+        }
+        RunConfig run;
+        run.model_path = bench.model;
+        run.dtype = bench.dtype;
+        run.tensor_parallel = tp;
+        ModelFiles files = load_model_files(run);
+        result_.model = files.config;
+        tokenizer_.emplace(std::move(files.tokenizer));
+        checkpoint_.emplace(Checkpoint::open(bench.model));
+    }
+
+    void check() {
+        const std::int64_t longest = longest_sequence(result_.bench);
+        if (longest > result_.model.max_positions)
+            throw UserError(
+                cat("the longest sequence has ", longest,
+                    " tokens but the model max_position_embeddings ", result_.model.max_positions,
+                    "; expected at most that: see --phase, --prompt, --context, --new"));
+        result_.plan = plan_memory(result_.model, static_cast<int>(result_.bench.tensor_parallel),
+                                   result_.kv_tokens, result_.bench.step_tokens);
+        const std::uint64_t room =
+            available_memory() / static_cast<std::uint64_t>(topology_.local_size);
+        if (result_.plan.total() > room)
+            throw UserError(cat("a rank needs ", format_bytes(result_.plan.total()), " but has ",
+                                format_bytes(room),
+                                "; expected at most that: fewer ranks per node, a larger --tp, a "
+                                "smaller shape or --batch"));
+    }
+
+    /// Adds repeats of this moment to the ceilings. Collective.
+    void measure_ceilings() {
+        constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+        const auto local = static_cast<std::uint64_t>(topology_.local_size);
+        CeilingOptions options;
+        options.threads = topology_.threads;
+        // All ranks of a node together read a GiB or more, each enough to pass its caches by.
+        options.read_buffer = std::max(kGiB / local, kGiB / 4);
+        options.together = [&] { world_.barrier(); };
+        const CpuCeilings mine = measure_cpu_ceilings(options);
+        CpuCeilings& all = result_.ceilings;
+        all.f32_instructions = mine.f32_instructions;
+        const auto add = [&](std::vector<double>& to, const std::vector<double>& from) {
+            const std::vector<double> sums = sum_over_ranks(world_, from);
+            to.insert(to.end(), sums.begin(), sums.end());
+        };
+        add(all.f32_flops, mine.f32_flops);
+        add(all.bf16_flops, mine.bf16_flops);
+        add(all.read_bytes, mine.read_bytes);
+        all.bf16_instructions = all.bf16_flops.empty() ? "" : mine.bf16_instructions;
+    }
+
+    void load() {
+        const BenchConfig& bench = result_.bench;
+        backend_ = make_cpu_backend(topology_.threads, topology_.group);
+        if (bench.profile) profiling_ = make_profiling_backend(*backend_, profile_);
+        Backend& backend = profiling_ ? *profiling_ : *backend_;
+        result_.backend = backend.description();
+        constexpr std::uint64_t kSeed = 1;
+        if (!checkpoint_)
+            checkpoint_.emplace(Checkpoint::random(Model::tensors(result_.model, backend),
+                                                   result_.model.dtype, kSeed));
+        memory_.emplace();
+        const auto start = Clock::now();
+        model_ = Model::load(*checkpoint_, result_.model, backend, bench.step_tokens,
+                             [](std::uint64_t, std::uint64_t) {});
+        result_.load_seconds = seconds_since(start);
+        result_.model_bytes = model_->weight_bytes();
+    }
+
+    void prepare_engine() {
+        const auto start = Clock::now();
+        engine_ = std::make_unique<Engine>(
+            *model_, *tokenizer_,
+            EngineOptions{result_.bench.step_tokens, result_.kv_tokens, true});
+        result_.engine_seconds = seconds_since(start);
+    }
+
+    void first_step() {
+        Request request;
+        request.tokens = {0, 0};
+        request.first_scored = 1;
+        const auto start = Clock::now();
+        engine_->run({request}, {});
+        result_.first_step_seconds = seconds_since(start);
+    }
+
+    /// One run on all replicas at once; on rank 0, every replica's. Collective.
+    std::vector<PhaseRun> run_once(const std::string& phase, std::int64_t run) {
+        world_.barrier();
+        const PhaseRun mine = run_phase(phase, result_.bench, *engine_, result_.model.vocab_size,
+                                        run, result_.bench.profile ? &profile_ : nullptr);
+        std::vector<PhaseRun> runs(static_cast<std::size_t>(topology_.grid.num_replicas()));
+        const std::vector<std::string> parts = world_.gather(bytes_of(std::vector{mine}));
+        for (std::size_t rank = 0; rank < parts.size(); ++rank) {
+            const RankPlace& place = topology_.grid.place(static_cast<int>(rank));
+            if (place.tp_rank == 0)
+                runs[static_cast<std::size_t>(place.replica)] =
+                    from_bytes<PhaseRun>(parts[rank]).front();
+        }
+        return runs;
+    }
+
+    /// A run is done: a bar on a terminal, a line in a log.
+    void report(Progress& bar, const std::string& what) {
+        ++runs_done_;
+        if (bar_is_shown_)
+            bar.update(runs_done_, what);
+        else
+            info(what);
+    }
+
+    const Communicator& world_;
+    Topology topology_;
+    BenchResult result_;
+    Profile profile_;
+    std::optional<Tokenizer> tokenizer_;
+    std::optional<Checkpoint> checkpoint_;
+    std::optional<PeakMemory> memory_;
+    std::unique_ptr<Backend> backend_, profiling_;
+    std::unique_ptr<Model> model_;
+    std::unique_ptr<Engine> engine_;
+    const bool bar_is_shown_ = isatty(STDERR_FILENO) == 1;
+    std::uint64_t runs_done_ = 0;
+};
+
+}  // namespace
+
+BenchResult run_bench(const Communicator& world, const BenchConfig& config) {
+    Bench bench(world, config);
+    bench.set_up();
+    bench.run_phases();
+    return bench.result();
+}
+
+}  // namespace muster

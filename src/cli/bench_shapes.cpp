@@ -1,0 +1,61 @@
+#include "cli/bench_shapes.h"
+
+#include <filesystem>
+
+#include "muster/base/error.h"
+#include "muster/base/file.h"
+#include "muster/base/text.h"
+
+namespace muster {
+
+namespace {
+
+struct NamedShape {
+    const char* name;
+    const char* config;  ///< what its config.json would say
+};
+
+constexpr NamedShape kShapes[] = {
+    // The decoder of SmolLM-135M.
+    {"llama-135m",
+     R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 576,
+         "intermediate_size": 1536, "num_hidden_layers": 30, "num_attention_heads": 9,
+         "num_key_value_heads": 3, "vocab_size": 49152, "tie_word_embeddings": true,
+         "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 10000.0})"},
+    // The decoder of TinyLlama-1.1B, with more positions.
+    {"llama-1.1b",
+     R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 2048,
+         "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
+         "num_key_value_heads": 4, "vocab_size": 32000, "tie_word_embeddings": false,
+         "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 10000.0})"},
+    // Meta-Llama-3-8B as published.
+    {"llama-3-8b",
+     R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 4096,
+         "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+         "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": false,
+         "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+         "bos_token_id": 128000, "eos_token_id": 128001})"},
+};
+
+}  // namespace
+
+ModelConfig shape_config(const std::string& shape, const std::string& dtype) {
+    const std::string type = dtype == "auto" ? "" : dtype;
+    std::vector<std::string> names;
+    for (const NamedShape& known : kShapes) {
+        if (shape == known.name) return ModelConfig::parse(known.config, known.name, type);
+        names.emplace_back(known.name);
+    }
+    if (std::filesystem::exists(shape)) return ModelConfig::parse(read_file(shape), shape, type);
+    throw UserError(cat("--shape: unknown shape \"", shape, "\"", did_you_mean(shape, names),
+                        "; expected ", join(names, ", "), " or the path of a config.json"));
+}
+
+Tokenizer made_up_tokenizer(std::int64_t vocab_size) {
+    std::string json = R"({"model": {"type": "BPE", "merges": [], "vocab": {)";
+    for (std::int64_t id = 0; id < vocab_size; ++id)
+        json += cat(id > 0 ? "," : "", "\"t", id, " \":", id);
+    return Tokenizer::from_json(json + "}}}", "", "made-up tokenizer");
+}
+
+}  // namespace muster

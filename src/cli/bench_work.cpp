@@ -1,0 +1,96 @@
+// The least work of each phase. The output head costs where rows are scored; what is only moved
+// about (embeddings, activations) is left out.
+
+#include <algorithm>
+
+#include "cli/bench_phases.h"
+
+namespace muster {
+
+namespace {
+
+/// Rows [first, first + rows) of one sequence, of which the last `scored` go to the output head.
+struct Segment {
+    std::int64_t first, rows, scored;
+};
+
+double matrix_bytes(const ModelConfig& model) {
+    return flops_per_token(model, 0) / 2 * static_cast<double>(size_of(model.dtype));
+}
+double head_elements(const ModelConfig& model) {
+    return static_cast<double>(model.hidden_size) * static_cast<double>(model.vocab_size);
+}
+double head_bytes(const ModelConfig& model) {
+    return head_elements(model) * static_cast<double>(size_of(model.dtype));
+}
+
+/// The work of segments packed one behind another into full steps.
+PhaseWork packed_work(const std::vector<Segment>& segments, const ModelConfig& model,
+                      std::int64_t step_tokens) {
+    const auto kv = static_cast<double>(kv_bytes_per_token(model, 1));
+    const std::int64_t window = model.sliding_window;
+    PhaseWork work;
+    std::int64_t room = 0;      // rows left in the current step
+    bool head_is_read = false;  // in the current step
+    for (const Segment& segment : segments) {
+        const std::int64_t end = segment.first + segment.rows, first_scored = end - segment.scored;
+        for (std::int64_t position = segment.first; position < end;) {
+            if (room == 0) {
+                room = step_tokens;
+                head_is_read = false;
+                work.bytes += matrix_bytes(model);
+            }
+            const std::int64_t stop = std::min(end, position + room);
+            room -= stop - position;
+            const std::int64_t oldest =
+                window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0;
+            // Keys and values: this piece's are written, the earlier ones read.
+            work.bytes += kv * static_cast<double>(stop - oldest);
+            if (stop > first_scored && !head_is_read) {
+                work.bytes += head_bytes(model);
+                head_is_read = true;
+            }
+            for (; position < stop; ++position) {
+                work.flops += flops_per_token(model, static_cast<double>(position + 1));
+                if (position >= first_scored) work.flops += 2 * head_elements(model);
+            }
+        }
+        work.tokens += static_cast<double>(segment.rows);
+    }
+    return work;
+}
+
+PhaseWork decode_work(const ModelConfig& model, const PhaseRun& run) {
+    const auto rows = static_cast<double>(run.tokens_computed),
+               steps = static_cast<double>(run.steps);
+    const double context = run.keys / rows;
+    const double window = static_cast<double>(model.sliding_window);
+    const double read = rows * (model.sliding_window > 0 ? std::min(context, window) : context);
+    PhaseWork work;
+    work.tokens = rows;
+    work.flops = rows * (flops_per_token(model, context) + 2 * head_elements(model));
+    work.bytes = steps * (matrix_bytes(model) + head_bytes(model)) +
+                 read * static_cast<double>(kv_bytes_per_token(model, 1));
+    return work;
+}
+
+}  // namespace
+
+PhaseWork work_of(const std::string& phase, const BenchConfig& bench, const ModelConfig& model,
+                  const PhaseRun& run) {
+    if (phase == "decode") return decode_work(model, run);
+    std::vector<Segment> segments;
+    if (phase != "mmlu-like") {
+        segments.assign(static_cast<std::size_t>(bench.batch),
+                        {0, bench.prompt_tokens, phase == "score" ? bench.prompt_tokens : 1});
+        return packed_work(segments, model, bench.step_tokens);
+    }
+    segments.push_back({0, kPrefixTokens, 0});
+    for (std::int64_t i = 0; i < bench.questions; ++i)
+        segments.push_back({kPrefixTokens, kQuestionTokens, 1});
+    PhaseWork work = packed_work(segments, model, bench.step_tokens);
+    work.tokens = static_cast<double>(run.tokens_asked);
+    return work;
+}
+
+}  // namespace muster
