@@ -5,7 +5,7 @@
 
 #include "muster/tensor/dtype.h"
 #if defined(__SSE2__)
-#include <xmmintrin.h>
+#include <immintrin.h>
 #endif
 
 namespace muster::cpu {
