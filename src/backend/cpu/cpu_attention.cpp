@@ -129,7 +129,7 @@ class Attention {
                 alignas(64) float tile[kTileRows * kPanel];
                 c_.kernels.tile_f32(block_vectors(block), c_.d,
                                     s_.queries + block * kTileRows * c_.d, s_.key_tile + t,
-                                    kKvPageTokens, tile, false);
+                                    kKvPageTokens, tile, false, {});
                 c_.kernels.scale(tile, block_vectors(block) * kPanel, c_.scale);
                 for (int r = 0; r < block_vectors(block); ++r) {
                     std::copy_n(
@@ -189,7 +189,7 @@ class Attention {
             float* sums = s_.sums + (block * c_.d_padded + column) * kTileRows + lane * kPanel;
             c_.kernels.tile_f32(count, to - from, weights,
                                 s_.value_tile + from * c_.d_padded + column, c_.d_padded, sums,
-                                true);
+                                true, {});
         }
     }
 

@@ -9,19 +9,42 @@
 
 namespace muster::cpu {
 
+namespace {
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+    return (a + b - 1) / b;
+}
+
+}  // namespace
+
 template <typename Write>
 void CpuBackend::product(const Tensor& x, const CpuMatrix& w, const Write& write) {
     if (x.rows() == 0) return;
     const double macs = static_cast<double>(x.rows()) * static_cast<double>(w.n() * w.k());
     const int threads = threads_for(macs / 16);
     Product product(x, w, kernels_, pool_, threads, product_scratch_);
+    // A task is a range of panels against a run; more tasks than threads, for threads that are held
+    // up by others.
+    const std::int64_t ranges =
+        std::min(ceil_div(w.panels(), product.max_panels()), std::int64_t{4} * threads);
     const auto task = [&](std::int64_t index, int thread) {
         const FlushDenormals flush(w.dtype());
-        const std::int64_t panel = index % w.panels(), run = index / w.panels();
-        float* sums = product.panel(panel, run, thread);
-        write(product.first_row(run), product.num_rows(run), panel, sums);
+        const std::int64_t range = index % ranges, run = index / ranges;
+        const std::int64_t rows = product.num_rows(run), end = (range + 1) * w.panels() / ranges;
+        for (std::int64_t first = range * w.panels() / ranges; first < end;) {
+            const std::int64_t count = std::min(product.max_panels(), end - first);
+            const float* sums = product.multiply(first, count, run, thread);
+            for (std::int64_t row = 0; row < rows; row += kTileRows) {
+                for (std::int64_t p = 0; p < count; ++p) {
+                    write(product.first_row(run) + row,
+                          std::min<std::int64_t>(kTileRows, rows - row), first + p,
+                          sums + p * product.panel_stride() + row * kPanel);
+                }
+            }
+            first += count;
+        }
     };
-    pool_.run(threads, product.runs() * w.panels(), task);
+    pool_.run(threads, product.runs() * ranges, task, true);
 }
 
 void CpuBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bias,
@@ -84,19 +107,25 @@ void CpuBackend::matmul_silu_mul(const Tensor& x, const Matrix& matrix, const Te
     }
     const float* added = bias.empty() ? nullptr : bias.as<float>();
     auto* bytes = static_cast<std::byte*>(out.data());
-    product(x, w, [&](std::int64_t first, std::int64_t rows, std::int64_t panel, float* tile) {
-        const std::int64_t begin = panel * kHalf, n = std::min(kHalf, f - begin);
-        for (std::int64_t r = 0; r < rows; ++r) {
-            float *gate = tile + r * kPanel, *up = gate + kHalf;
-            for (std::int64_t i = 0; added && i < n; ++i) {
-                gate[i] += added[begin + i];
-                up[i] += added[f + begin + i];
+    product(
+        x, w, [&](std::int64_t first, std::int64_t rows, std::int64_t panel, const float* tile) {
+            const std::int64_t begin = panel * kHalf, n = std::min(kHalf, f - begin);
+            for (std::int64_t r = 0; r < rows; ++r) {
+                const float *gate = tile + r * kPanel, *up = gate + kHalf;
+                float biased[kPanel];
+                if (added) {
+                    for (std::int64_t i = 0; i < n; ++i) {
+                        biased[i] = gate[i] + added[begin + i];
+                        biased[kHalf + i] = up[i] + added[f + begin + i];
+                    }
+                    gate = biased;
+                    up = biased + kHalf;
+                }
+                const std::int64_t element = (first + r) * out.row_stride() + begin;
+                kernels_.silu_mul(gate, up, n, out.dtype(),
+                                  bytes + static_cast<std::size_t>(element) * size_of(out.dtype()));
             }
-            const std::int64_t element = (first + r) * out.row_stride() + begin;
-            kernels_.silu_mul(gate, up, n, out.dtype(),
-                              bytes + static_cast<std::size_t>(element) * size_of(out.dtype()));
-        }
-    });
+        });
 }
 
 }  // namespace muster::cpu

@@ -11,8 +11,10 @@ namespace muster::cpu {
 namespace {
 
 constexpr std::int64_t kTile = kTileRows * kPanel;
-constexpr std::int64_t kRunBytes = 768 << 10;  // packed rows of one run, beside panels in the cache
-constexpr std::int64_t kPiece = 256;           // k of one pass over a panel
+constexpr std::int64_t kPiece = 256;     // k of one pass over the blocks
+constexpr std::int64_t kMaxPanels = 4;   // of one pass; fewer where their sums would fill the cache
+constexpr std::int64_t kMaxBlocks = 64;  // of one run
+constexpr std::int64_t kSumFloats = 128 << 10;
 constexpr std::int64_t kWidenRows = 3 * kTileRows;  // from here on widening pays
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
@@ -29,21 +31,25 @@ std::int64_t tree_levels(int shards) {
 Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
                  int threads, ProductScratch& scratch)
     : w_(w), kernels_(kernels), rows_(x.rows()), blocks_(ceil_div(rows_, kTileRows)) {
-    if (x.row_size() != w.k() || x.dtype() != w.dtype()) {
+    if (x.row_size() != w.k() || x.dtype() != w.dtype() || rows_ == 0) {
         throw InternalError(cat("matrix product: x ", to_string(x.shape()), " ", name_of(x.dtype()),
                                 ", w [", w.n(), ", ", w.k(), "] ", name_of(w.dtype())));
     }
     shard_block_bytes_ = x_block_bytes(kernels, w.dtype(), w.shard_k());
     block_bytes_ = shard_block_bytes_ * w.k_shards();
-    runs_ = std::max<std::int64_t>(1, ceil_div(blocks_ * block_bytes_, kRunBytes));
+    // Runs are cut short where there are fewer panels than threads.
+    runs_ = std::max(ceil_div(blocks_, kMaxBlocks), ceil_div(threads, w.panels()));
     runs_ = std::min(runs_, blocks_);
-    longest_run_ = ceil_div(blocks_, std::max<std::int64_t>(runs_, 1));
+    longest_run_ = ceil_div(blocks_, runs_);
+    const std::int64_t levels = tree_levels(w.k_shards());
+    max_panels_ = std::clamp<std::int64_t>(kSumFloats / (levels * longest_run_ * kTile), 1,
+                                           std::min(kMaxPanels, ceil_div(w.panels(), threads)));
     const bool wants = w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels.widens_bf16);
     widens_ = wants && rows_ >= kWidenRows;
 
     packed_ = reinterpret_cast<std::byte*>(scratch.x.floats(blocks_ * block_bytes_ / 4));
-    sums_size_ = longest_run_ * kTile;
-    thread_floats_ = tree_levels(w.k_shards()) * sums_size_ + (widens_ ? kPiece * kPanel : 0);
+    sums_size_ = max_panels_ * panel_stride();
+    thread_floats_ = levels * sums_size_ + (widens_ ? max_panels_ * kPiece * kPanel : 0);
     thread_memory_ = scratch.threads.floats(pool.threads() * thread_floats_);
 
     const std::int64_t item = static_cast<std::int64_t>(size_of(x.dtype()));
@@ -59,48 +65,57 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     });
 }
 
-void Product::multiply_shard(const std::byte* weights, const std::byte* x, std::int64_t blocks,
-                             int last_rows, float* sums, float* widened) const {
+void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
+                             float* sums, float* widened) const {
     const std::int64_t per_step = w_.dtype() == DType::bf16 ? 2 : 1;
     const std::int64_t steps = w_.shard_steps(), piece = kPiece / per_step;
     const std::int64_t x_step_bytes = shard_block_bytes_ / steps;
-    const TileKernel tile = tile_kernel(kernels_, w_.dtype());
+    const std::int64_t blocks = first_block(run + 1) - first_block(run);
+    const int last_rows = static_cast<int>(num_rows(run) - (blocks - 1) * kTileRows);
+    const std::byte* x = packed_ + first_block(run) * block_bytes_ + shard * shard_block_bytes_;
+    const TileKernel tile = widens_ ? kernels_.tile_f32 : tile_kernel(kernels_, w_.dtype());
     for (std::int64_t begin = 0; begin < steps; begin += piece) {
-        const std::int64_t n = std::min(piece, steps - begin);
-        const std::byte* part = weights + begin * w_.step_bytes();
-        if (widens_) kernels_.widen(w_.dtype(), n, part, widened);
+        const std::int64_t n = std::min(piece, steps - begin),
+                           tile_steps = widens_ ? n * per_step : n;
+        const auto part = [&](std::int64_t p) {
+            return w_.panel(first + p) + (shard * steps + begin) * w_.step_bytes();
+        };
+        for (std::int64_t p = 0; widens_ && p < count; ++p)
+            kernels_.widen(w_.dtype(), n, part(p), widened + p * kPiece * kPanel);
+        // The blocks share the fetching of the next piece; beyond a panel's end lies the next one.
+        const std::int64_t bytes = n * w_.step_bytes();
+        const std::int64_t per_tile = ceil_div(bytes, blocks);
         for (std::int64_t block = 0; block < blocks; ++block) {
             const int rows = block + 1 < blocks ? kTileRows : last_rows;
             const std::byte* x_part = x + block * block_bytes_ + begin * x_step_bytes;
-            if (widens_) {
-                kernels_.tile_f32(rows, n * per_step, x_part, widened, kPanel, sums + block * kTile,
-                                  begin > 0);
-            } else {
-                tile(rows, n, x_part, part, kPanel, sums + block * kTile, begin > 0);
+            for (std::int64_t p = 0; p < count; ++p) {
+                const std::byte* weights = part(p);
+                const auto* next =
+                    reinterpret_cast<const char*>(weights) + bytes + block * per_tile;
+                tile(rows, tile_steps, x_part,
+                     widens_ ? static_cast<const void*>(widened + p * kPiece * kPanel) : weights,
+                     kPanel, sums + p * panel_stride() + block * kTile, begin > 0,
+                     {next, std::min<std::int64_t>(128, ceil_div(per_tile, tile_steps))});
             }
         }
     }
 }
 
-float* Product::panel(std::int64_t panel, std::int64_t run, int thread) {
+const float* Product::multiply(std::int64_t first, std::int64_t count, std::int64_t run,
+                               int thread) {
     float* memory = thread_memory_ + thread * thread_floats_;
     float* widened = memory + tree_levels(w_.k_shards()) * sums_size_;
-    const std::int64_t blocks = first_block(run + 1) - first_block(run);
-    const int last_rows = static_cast<int>(num_rows(run) - (blocks - 1) * kTileRows);
-    const std::byte* x = packed_ + first_block(run) * block_bytes_;
-    const std::byte* weights = w_.panel(panel);
-    const std::int64_t shard_bytes = w_.shard_steps() * w_.step_bytes();
-
     // A balanced tree over the shards as a binary counter carries: one waiting sum on each level.
     std::int64_t depth = 0;
     const auto fold = [&] {
         --depth;
-        kernels_.add(memory + (depth - 1) * sums_size_, memory + depth * sums_size_,
-                     blocks * kTile);
+        for (std::int64_t p = 0; p < count; ++p) {
+            kernels_.add(memory + (depth - 1) * sums_size_ + p * panel_stride(),
+                         memory + depth * sums_size_ + p * panel_stride(), num_rows(run) * kPanel);
+        }
     };
     for (int s = 0; s < w_.k_shards(); ++s) {
-        multiply_shard(weights + s * shard_bytes, x + s * shard_block_bytes_, blocks, last_rows,
-                       memory + depth * sums_size_, widened);
+        multiply_shard(s, first, count, run, memory + depth * sums_size_, widened);
         ++depth;
         for (int carry = s + 1; carry % 2 == 0; carry /= 2) fold();
     }

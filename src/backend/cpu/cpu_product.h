@@ -1,8 +1,9 @@
 #pragma once
-// x · wᵀ by tiles. The rows of x are packed once into blocks of kTileRows, blocks are grouped into
-// runs that stay in the second-level cache, and a thread takes one panel of weights against one
-// run: for each virtual shard and each piece of k, the piece of the panel (widened to f32 if that
-// pays) goes against all blocks of the run while it is in the first-level cache.
+// x · wᵀ by tiles, in the loop order of Goto and van de Geijn, "Anatomy of high-performance matrix
+// multiplication" (2008). The rows of x are packed once into blocks of kTileRows. A thread takes a
+// few panels of weights against a run of blocks: for each virtual shard and each piece of k, the
+// piece of the panels (widened to f32 if that pays) stays in the second-level cache while the
+// blocks pass by, and the next piece is fetched from memory meanwhile.
 
 #include <algorithm>
 
@@ -25,25 +26,31 @@ class Product {
     Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
             int threads, ProductScratch& scratch);
 
-    std::int64_t rows() const { return rows_; }
     std::int64_t runs() const { return runs_; }
     /// Rows [first, first + count) of a run.
     std::int64_t first_row(std::int64_t run) const { return first_block(run) * kTileRows; }
     std::int64_t num_rows(std::int64_t run) const {
         return std::min(first_block(run + 1) * kTileRows, rows_) - first_row(run);
     }
-    /// One panel against one run on `thread`: sums [blocks of the run, kTileRows, kPanel], that is
-    /// [num_rows, kPanel], valid until the thread's next call. The caller holds FlushDenormals.
-    float* panel(std::int64_t panel, std::int64_t run, int thread);
+    std::int64_t longest_run() const { return longest_run_ * kTileRows; }
+    /// Panels that one call of multiply() takes at most.
+    std::int64_t max_panels() const { return max_panels_; }
+    /// Panels [first, first + count) against one run on `thread`: sums [count, blocks of the run,
+    /// kTileRows, kPanel], valid until the thread's next call. The caller holds FlushDenormals.
+    const float* multiply(std::int64_t first, std::int64_t count, std::int64_t run, int thread);
+    /// Floats from the sums of one panel to those of the next.
+    std::int64_t panel_stride() const { return longest_run_ * kTileRows * kPanel; }
 
  private:
     std::int64_t first_block(std::int64_t run) const { return run * blocks_ / runs_; }
-    void multiply_shard(const std::byte* weights, const std::byte* x, std::int64_t blocks,
-                        int last_rows, float* sums, float* widened) const;
+    /// Virtual shard `shard` of `count` panels against the blocks of `run`.
+    void multiply_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
+                        float* sums, float* widened) const;
 
     const CpuMatrix& w_;
     const Kernels& kernels_;
-    std::int64_t rows_, blocks_, runs_, block_bytes_, shard_block_bytes_, longest_run_;
+    std::int64_t rows_, blocks_, runs_, longest_run_, max_panels_;
+    std::int64_t block_bytes_, shard_block_bytes_;  // of packed x
     bool widens_;
     std::byte* packed_;
     float* thread_memory_;

@@ -74,9 +74,7 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
         const int threads = threads_for(macs / 16);
         Product product(x.row_range(row_begin, row_begin + chunk), w, kernels_, pool_, threads,
                         product_scratch_);
-        std::int64_t longest_run = 0;
-        for (std::int64_t run = 0; run < product.runs(); ++run)
-            longest_run = std::max(longest_run, product.num_rows(run));
+        const std::int64_t longest_run = product.longest_run();
         float* logits_memory = slab_scratch_.floats(pool_.threads() * longest_run * kSlab);
         const auto score_slab = [&](std::int64_t task, int thread) {
             const FlushDenormals flush(w.dtype());
@@ -87,10 +85,15 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
                 std::min({begin + kSlab, (shard + 1) * shard_size, vocab_real});
             const std::int64_t run_rows = product.num_rows(run);
             float* logits = logits_memory + thread * longest_run * kSlab;
-            for (std::int64_t column = begin; column < end; column += kPanel) {
-                const float* sums = product.panel(column / kPanel, run, thread);
-                for (std::int64_t r = 0; r < run_rows; ++r)
-                    std::copy_n(sums + r * kPanel, kPanel, logits + r * kSlab + column - begin);
+            for (std::int64_t column = begin; column < end;) {
+                const std::int64_t count =
+                    std::min(product.max_panels(), ceil_div(end - column, kPanel));
+                const float* sums = product.multiply(column / kPanel, count, run, thread);
+                for (std::int64_t p = 0; p < count; ++p, column += kPanel) {
+                    const float* from = sums + p * product.panel_stride();
+                    for (std::int64_t r = 0; r < run_rows; ++r)
+                        std::copy_n(from + r * kPanel, kPanel, logits + r * kSlab + column - begin);
+                }
             }
             for (std::int64_t r = 0; r < run_rows; ++r) {
                 const std::int64_t row = product.first_row(run) + r;
@@ -109,7 +112,7 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
                 }
             }
         };
-        pool_.run(threads, product.runs() * slabs, score_slab);
+        pool_.run(threads, product.runs() * slabs, score_slab, true);
         for (std::int64_t row = 0; row < chunk; ++row) {
             for (int shard = 0; shard < shards; ++shard) {
                 const VocabStats* from =

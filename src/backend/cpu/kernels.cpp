@@ -54,9 +54,9 @@ double try_bf16_product(const Kernels& kernels) {
         if (kernels.widens_bf16) kernels.widen(DType::bf16, kSteps, w, widened);
         for (int block = 0; block < kBlocks; ++block) {
             if (kernels.widens_bf16)
-                kernels.tile_f32(kTileRows, 2 * kSteps, x, widened, kPanel, c, true);
+                kernels.tile_f32(kTileRows, 2 * kSteps, x, widened, kPanel, c, true, {});
             else
-                kernels.tile_bf16(kTileRows, kSteps, x, w, kPanel, c, true);
+                kernels.tile_bf16(kTileRows, kSteps, x, w, kPanel, c, true, {});
         }
         best = std::min(best, std::chrono::duration<double>(Clock::now() - start).count());
     }

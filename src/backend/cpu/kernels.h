@@ -32,12 +32,19 @@ struct RunStats {
     std::int64_t argmax = 0;
 };
 
+/// Memory that a tile fetches into the cache while it computes, for a later call: `per_step` bytes
+/// (at most 128) per step. It need not exist.
+struct Ahead {
+    const char* next = nullptr;
+    std::int64_t per_step = 0;
+};
+
 /// c [kTileRows, kPanel] ← (add ? c : 0) + x · w over `steps` steps. A step is one k, or a pair of
 /// them in bf16. x is a block of pack_x; w [steps, kPanel] f32 or f16, or [steps, kPanel, 2] bf16,
 /// `w_stride` columns from one step to the next. Only the first `rows` rows are computed. bf16
 /// needs FlushDenormals.
 using TileKernel = void (*)(int rows, std::int64_t steps, const void* x, const void* w,
-                            std::int64_t w_stride, float* c, bool add);
+                            std::int64_t w_stride, float* c, bool add, Ahead ahead);
 
 struct Kernels {
     const char* name;

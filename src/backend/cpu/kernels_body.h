@@ -14,6 +14,7 @@
 namespace {
 
 using muster::DType;
+using muster::cpu::Ahead;
 using muster::cpu::Kernels;
 using muster::cpu::kPanel;
 using muster::cpu::kTileRows;

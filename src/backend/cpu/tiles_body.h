@@ -65,10 +65,11 @@ using StepPair = StepBf16;
 
 // --- tiles ---------------------------------------------------------------------------------------
 
-/// `Rows` rows × `Vecs` vectors of columns, sums in registers.
+/// `Rows` rows × `Vecs` vectors of columns, sums in registers. Each step asks for the next two
+/// cache lines from `ahead` on.
 template <typename Step, int Rows, int Vecs>
 void tile_block(std::int64_t steps, const typename Step::X* x, const typename Step::W* w,
-                std::int64_t w_stride, float* c, bool add) {
+                std::int64_t w_stride, float* c, bool add, Ahead ahead) {
     Vec sum[Rows][Vecs];
 #pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
@@ -86,6 +87,10 @@ void tile_block(std::int64_t steps, const typename Step::X* x, const typename St
         }
         x += Step::kX;
         w += w_stride * Step::kW;
+        // Into the second-level cache: it is for a later call.
+        __builtin_prefetch(ahead.next, 0, 2);
+        __builtin_prefetch(ahead.next + 64, 0, 2);
+        ahead.next += ahead.per_step;
     }
 #pragma GCC unroll 12
     for (int r = 0; r < Rows; ++r) {
@@ -97,49 +102,51 @@ void tile_block(std::int64_t steps, const typename Step::X* x, const typename St
 /// Any number of rows, cut into blocks that the registers of this set hold.
 template <typename Step, int Rows>
 void tile_rows(std::int64_t steps, const typename Step::X* x, const typename Step::W* w,
-               std::int64_t w_stride, float* c, bool add) {
+               std::int64_t w_stride, float* c, bool add, Ahead ahead) {
     if constexpr (Rows <= kRegisterRows) {
-        tile_block<Step, Rows, 2>(steps, x, w, w_stride, c, add);
+        tile_block<Step, Rows, 2>(steps, x, w, w_stride, c, add, ahead);
     } else if constexpr (Rows <= 2 * kRegisterRows) {
-        tile_block<Step, Rows, 1>(steps, x, w, w_stride, c, add);
-        tile_block<Step, Rows, 1>(steps, x, w + kLanes * Step::kW, w_stride, c + kLanes, add);
+        tile_block<Step, Rows, 1>(steps, x, w, w_stride, c, add, ahead);
+        tile_block<Step, Rows, 1>(steps, x, w + kLanes * Step::kW, w_stride, c + kLanes, add,
+                                  {reinterpret_cast<const char*>(w), 0});
     } else {
         constexpr int kHead = 2 * kRegisterRows;
-        tile_rows<Step, kHead>(steps, x, w, w_stride, c, add);
-        tile_rows<Step, Rows - kHead>(steps, x + kHead, w, w_stride, c + kHead * kPanel, add);
+        tile_rows<Step, kHead>(steps, x, w, w_stride, c, add, ahead);
+        tile_rows<Step, Rows - kHead>(steps, x + kHead, w, w_stride, c + kHead * kPanel, add,
+                                      {reinterpret_cast<const char*>(w), 0});
     }
 }
 
 template <typename Step>
 void tile(int rows, std::int64_t steps, const void* x_block, const void* weights,
-          std::int64_t w_stride, float* c, bool add) {
+          std::int64_t w_stride, float* c, bool add, Ahead ahead) {
     const auto* x = static_cast<const typename Step::X*>(x_block);
     const auto* w = static_cast<const typename Step::W*>(weights);
     switch (rows) {
         case 1:
-            return tile_rows<Step, 1>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 1>(steps, x, w, w_stride, c, add, ahead);
         case 2:
-            return tile_rows<Step, 2>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 2>(steps, x, w, w_stride, c, add, ahead);
         case 3:
-            return tile_rows<Step, 3>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 3>(steps, x, w, w_stride, c, add, ahead);
         case 4:
-            return tile_rows<Step, 4>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 4>(steps, x, w, w_stride, c, add, ahead);
         case 5:
-            return tile_rows<Step, 5>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 5>(steps, x, w, w_stride, c, add, ahead);
         case 6:
-            return tile_rows<Step, 6>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 6>(steps, x, w, w_stride, c, add, ahead);
         case 7:
-            return tile_rows<Step, 7>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 7>(steps, x, w, w_stride, c, add, ahead);
         case 8:
-            return tile_rows<Step, 8>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 8>(steps, x, w, w_stride, c, add, ahead);
         case 9:
-            return tile_rows<Step, 9>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 9>(steps, x, w, w_stride, c, add, ahead);
         case 10:
-            return tile_rows<Step, 10>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 10>(steps, x, w, w_stride, c, add, ahead);
         case 11:
-            return tile_rows<Step, 11>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 11>(steps, x, w, w_stride, c, add, ahead);
         default:
-            return tile_rows<Step, 12>(steps, x, w, w_stride, c, add);
+            return tile_rows<Step, 12>(steps, x, w, w_stride, c, add, ahead);
     }
 }
 
