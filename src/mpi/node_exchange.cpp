@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "muster/base/error.h"
+#include "muster/base/log.h"
 #include "muster/base/text.h"
 
 namespace muster {
@@ -63,7 +64,12 @@ std::unique_ptr<NodeExchange> NodeExchange::make(const Communicator& comm, const
     const auto ranks = static_cast<std::uint64_t>(comm.size());
     const std::uint64_t bytes = ranks * (sizeof(Counter) + 2 * options.slot_bytes);
     auto memory = SharedMemory::make(comm, bytes, SharedMemory::Access::all_write, options.ways);
-    if (!memory) return nullptr;
+    if (!memory) {
+        if (comm.split_by_node().size() == comm.size())
+            warn("the ranks of this node cannot share memory (no memfd through /proc, no room in "
+                 "/dev/shm); they exchange by MPI, which is slower");
+        return nullptr;
+    }
     return std::unique_ptr<NodeExchange>(
         new NodeExchange(std::move(memory), comm.rank(), comm.size(), options));
 }

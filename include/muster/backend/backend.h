@@ -166,8 +166,20 @@ class Backend {
 /// Bytes that the CPU backend takes for a matrix [n, k] in `compute` with `k_shards` virtual shards.
 std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards);
 
-/// The CPU backend on `threads` threads; `group` is the tensor-parallel group and must
-/// outlive it.
+/// How the CPU backend uses its node.
+struct CpuOptions {
+    int threads = 1;
+    /// Ranks that wait for each other stay awake for some microseconds. Not for ranks that share
+    /// cores.
+    bool spin = true;
+    /// Ranks of one node exchange through memory that they share, where the system allows it.
+    bool share_memory = true;
+};
+
+/// The CPU backend of this rank; `group` is the tensor-parallel group and must outlive it.
+/// Collective over the group.
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options, const Communicator& group);
+/// The same on `threads` threads and with the other options as they fit this group.
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group);
 
 }  // namespace muster

@@ -5,6 +5,8 @@
 
 #include "muster/base/error.h"
 #include "muster/base/text.h"
+#include "muster/mpi/communicator.h"
+#include "muster/mpi/host.h"
 
 namespace muster::cpu {
 
@@ -16,8 +18,13 @@ std::uint64_t bytes_of(const Tensor& tensor) {
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads, const Communicator& group, Isa isa)
-    : group_(group), isa_(isa), kernels_(kernels_for(isa)), pool_(threads) {}
+CpuBackend::CpuBackend(const CpuOptions& options, const Communicator& group, Isa isa)
+    : group_(group),
+      isa_(isa),
+      kernels_(kernels_for(isa)),
+      pool_(options.threads),
+      exchange_(options.share_memory ? NodeExchange::make(group, {.spin = options.spin})
+                                     : nullptr) {}
 
 std::string CpuBackend::description() const {
     return cat("cpu (", kernels_.name, ", ", pool_.threads(),
@@ -84,7 +91,10 @@ Tensor CpuBackend::load_vector(const StoredTensor& tensor, std::int64_t begin, s
 }
 
 std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group) {
-    return std::make_unique<CpuBackend>(threads, group, isa);
+    CpuOptions options;
+    options.threads = threads;
+    options.spin = threads * group.size() <= affinity_cores();
+    return std::make_unique<CpuBackend>(options, group, isa);
 }
 
 }  // namespace muster::cpu
@@ -93,6 +103,10 @@ namespace muster {
 
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group) {
     return cpu::make_cpu_backend_with(cpu::fastest_isa(), threads, group);
+}
+
+std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options, const Communicator& group) {
+    return std::make_unique<cpu::CpuBackend>(options, group, cpu::fastest_isa());
 }
 
 }  // namespace muster

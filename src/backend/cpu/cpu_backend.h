@@ -7,12 +7,13 @@
 #include "cpu/kernels.h"
 #include "cpu/scratch.h"
 #include "muster/backend/backend.h"
+#include "muster/mpi/node_exchange.h"
 
 namespace muster::cpu {
 
 class CpuBackend : public Backend {
  public:
-    CpuBackend(int threads, const Communicator& group, Isa isa);
+    CpuBackend(const CpuOptions& options, const Communicator& group, Isa isa);
 
     std::string description() const override;
 
@@ -56,14 +57,24 @@ class CpuBackend : public Backend {
     /// Calls write(first row, rows, panel, tile) for every tile of x·wᵀ, on the threads.
     template <typename Write>
     void product(const Tensor& x, const CpuMatrix& w, const Write& write);
-    /// residual [rows, n] f32 += tree over the ranks' partial [rows, n] f32 + bias. Collective over
-    /// the group.
-    void fold_partial(const Tensor& partial, const Tensor& bias, const Tensor& residual);
+    /// residual [rows, n] f32 += tree over the ranks' partial [rows, n] f32 + bias, for products of
+    /// `compute` type. Collective over the group.
+    void fold_partial(DType compute, const Tensor& partial, const Tensor& bias,
+                      const Tensor& residual);
+    /// Room for this rank's partial product until fold_partial: where the others will read it, if
+    /// it fits there.
+    float* room_for_partial(std::int64_t floats);
+    /// Elements [begin, end) of residual, counted row by row, += tree over `blocks` [end − begin] +
+    /// bias.
+    void add_blocks(DType compute, const std::vector<const float*>& blocks, std::int64_t begin,
+                    std::int64_t end, const Tensor& bias, const Tensor& residual);
+    void copy_floats(const float* from, std::int64_t n, float* to);
 
     const Communicator& group_;
     Isa isa_;
     const Kernels& kernels_;
     ThreadPool pool_;
+    std::unique_ptr<NodeExchange> exchange_;  ///< null: one rank, or MPI carries the blocks
     ProductScratch product_scratch_;
     Scratch attention_scratch_, slab_scratch_, partial_scratch_, gathered_scratch_;
 };

@@ -77,9 +77,9 @@ void CpuBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor&
                                 "], residual ", to_string(residual.shape())));
     }
     if (tp_size() > 1) {
-        const Tensor partial(partial_scratch_.floats(rows * n), DType::f32, {rows, n}, nullptr);
+        const Tensor partial(room_for_partial(rows * n), DType::f32, {rows, n}, nullptr);
         matmul(x, matrix, {}, partial);
-        fold_partial(partial, bias, residual);
+        fold_partial(w.dtype(), partial, bias, residual);
         return;
     }
     const float* added = bias.empty() ? nullptr : bias.as<float>();
