@@ -164,7 +164,7 @@ class Bench {
 
     void load() {
         const BenchConfig& bench = result_.bench;
-        backend_ = make_cpu_backend(topology_.threads, topology_.group);
+        backend_ = make_cpu_backend(cpu_options(topology_), topology_.group);
         if (bench.profile) profiling_ = make_profiling_backend(*backend_, profile_);
         Backend& backend = profiling_ ? *profiling_ : *backend_;
         result_.backend = backend.description();

@@ -104,6 +104,7 @@ void make_storable(StoredTask& task) {
 }
 
 std::vector<HashedFile> hash_files(const std::vector<std::string>& paths) {
+    unpin_thread();
     std::vector<HashedFile> files;
     for (const std::string& path : paths)
         if (std::filesystem::exists(path))
@@ -185,7 +186,7 @@ struct Evaluation::State {
 
     void load_model() {
         const auto begin = Clock::now();
-        backend = make_cpu_backend(topology.threads, topology.group);
+        backend = make_cpu_backend(cpu_options(topology), topology.group);
         Progress progress(
             "load", "bytes",
             checkpoint->total_bytes() / static_cast<std::uint64_t>(run.tensor_parallel));
@@ -247,6 +248,7 @@ void Evaluation::run() {
     const auto min_chunk_cost = static_cast<std::uint64_t>(4 * s.run.step_tokens);
     std::vector<Completion> mine = run_work(s.topology, s.world->is_root() ? &s.plan : nullptr,
                                             *s.engine, min_chunk_cost, work);
+    unpin_thread();  // the threads that score start where this one may run
     s.times.inference = seconds_since(begin);
 
     const auto gather_begin = Clock::now();

@@ -56,7 +56,9 @@ void write_topology(ResultWriter& file, const std::vector<RankInfo>& ranks) {
                               [](Info r) { return r.place.tp_rank; }),
          column<std::string>("device", "compute device", ranks, [](Info r) { return r.device; }),
          column<std::int64_t>("threads", "threads of this rank", ranks,
-                              [](Info r) { return r.threads; })});
+                              [](Info r) { return r.threads; }),
+         column<std::string>("cpus", "where its threads are pinned; empty if they are not", ranks,
+                             [](Info r) { return r.cpus; })});
 }
 
 void write_timing(ResultWriter& file, const PhaseTimes& times, const std::vector<RankWork>& work) {

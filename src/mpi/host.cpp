@@ -1,13 +1,11 @@
 #include "muster/mpi/host.h"
 
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
 #include "affinity.h"
 #include "mpi_api.h"
@@ -31,27 +29,9 @@ std::string host_name() {
     return name.data();
 }
 
-std::vector<int> allowed_cores() {
-    // The kernel refuses a set smaller than its own; grow it until it fits.
-    for (int limit = CPU_SETSIZE; limit <= (1 << 20); limit *= 2) {
-        const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set(
-            CPU_ALLOC(static_cast<std::size_t>(limit)), [](cpu_set_t* s) { CPU_FREE(s); });
-        if (!set) break;
-        const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(limit));
-        CPU_ZERO_S(bytes, set.get());
-        if (sched_getaffinity(0, bytes, set.get()) != 0) {
-            if (errno == EINVAL) continue;
-            break;
-        }
-        std::vector<int> cores;
-        for (int core = 0; core < limit; ++core) {
-            if (CPU_ISSET_S(static_cast<std::size_t>(core), bytes, set.get())) {
-                cores.push_back(core);
-            }
-        }
-        return cores;
-    }
-    throw SystemError(cat("sched_getaffinity: ", std::strerror(errno)));
+const std::vector<int>& allowed_cores() {
+    static const std::vector<int> cores = thread_cpus();
+    return cores;
 }
 
 int affinity_cores() {
@@ -64,7 +44,7 @@ int default_threads(int local_size) {
 }
 
 int default_threads(const Communicator& node) {
-    const auto mine = allowed_cores();
+    const std::vector<int>& mine = allowed_cores();
     const std::string bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(int));
     std::vector<std::vector<int>> masks;
     for (const auto& packed : node.all_gather(bytes)) {

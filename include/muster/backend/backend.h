@@ -169,6 +169,7 @@ std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, in
 /// How the CPU backend uses its node.
 struct CpuOptions {
     int threads = 1;
+    std::vector<int> cpus;  ///< thread i stays on cpus[i]; empty: where the kernel puts it
     /// Ranks that wait for each other stay awake for some microseconds. Not for ranks that share
     /// cores.
     bool spin = true;

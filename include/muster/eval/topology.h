@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "muster/backend/backend.h"
 #include "muster/mpi/communicator.h"
+#include "muster/mpi/host.h"
 #include "muster/mpi/process_grid.h"
 
 namespace muster {
@@ -15,6 +17,7 @@ struct RankInfo {
     RankPlace place;
     std::string host, device;
     int threads = 1;
+    std::string cpus;  ///< "0-3,8": where its threads are pinned; "" if they are not
 };
 
 /// This job's layout with the communicators that follow from it. Made once, collectively.
@@ -26,6 +29,7 @@ struct Topology {
         leaders;         ///< tp rank 0 of every group, ordered by replica; elsewhere empty
     int threads = 1;     ///< of this rank
     int local_size = 1;  ///< ranks on this node
+    ThreadPlaces places;  ///< of this rank's threads
 };
 
 /// Splits `world` into replicas of `tensor_parallel` ranks. `threads` 0 shares the node's cores
@@ -33,6 +37,9 @@ struct Topology {
 /// `world`.
 Topology make_topology(const Communicator& world, int tensor_parallel, bool across_nodes,
                        int threads, const std::string& device);
+
+/// How this rank's CPU backend is to use its node.
+CpuOptions cpu_options(const Topology& topology);
 
 /// Node index of every world rank, in order of each node's lowest rank. Collective over `world`.
 std::vector<int> node_of_rank(const Communicator& world);

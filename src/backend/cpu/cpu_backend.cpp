@@ -22,7 +22,7 @@ CpuBackend::CpuBackend(const CpuOptions& options, const Communicator& group, Isa
     : group_(group),
       isa_(isa),
       kernels_(kernels_for(isa)),
-      pool_(options.threads),
+      pool_(options.threads, options.cpus),
       exchange_(options.share_memory ? NodeExchange::make(group, {.spin = options.spin})
                                      : nullptr) {}
 

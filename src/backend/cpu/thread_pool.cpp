@@ -1,6 +1,9 @@
 #include "cpu/thread_pool.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "muster/mpi/host.h"
 
 namespace muster::cpu {
 
@@ -22,11 +25,15 @@ void wait_while(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads)
+ThreadPool::ThreadPool(int threads, std::vector<int> cpus)
     : threads_(std::max(threads, 1)),
+      cpus_(std::move(cpus)),
       workers_(std::make_unique<Worker[]>(static_cast<std::size_t>(threads_ - 1))) {
     for (int i = 1; i < threads_; ++i)
         workers_[static_cast<std::size_t>(i - 1)].thread = std::thread([this, i] { work(i); });
+    if (cpus_.empty()) return;
+    callers_cpus_ = thread_cpus();
+    pin(0);
 }
 
 ThreadPool::~ThreadPool() {
@@ -37,6 +44,12 @@ ThreadPool::~ThreadPool() {
         worker.jobs_given.notify_one();
         worker.thread.join();
     }
+    set_thread_cpus(callers_cpus_);
+}
+
+void ThreadPool::pin(int thread) const {
+    const auto index = static_cast<std::size_t>(thread);
+    if (index < cpus_.size()) set_thread_cpus({cpus_[index]});
 }
 
 void ThreadPool::run_job(Job job) {
@@ -58,6 +71,7 @@ void ThreadPool::run_job(Job job) {
 }
 
 void ThreadPool::work(int thread) {
+    pin(thread);
     const std::atomic<std::uint32_t>& jobs_given =
         workers_[static_cast<std::size_t>(thread - 1)].jobs_given;
     for (std::uint32_t jobs_done = 0;; ++jobs_done) {

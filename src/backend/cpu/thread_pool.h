@@ -8,13 +8,15 @@
 #include <cstdint>
 #include <memory>
 #include <thread>
+#include <vector>
 
 namespace muster::cpu {
 
 class ThreadPool {
  public:
-    /// The calling thread and threads - 1 more.
-    explicit ThreadPool(int threads);
+    /// The calling thread and threads - 1 more. If `cpus` names a CPU for each of them, they stay
+    /// there, the calling thread until the pool is gone.
+    explicit ThreadPool(int threads, std::vector<int> cpus = {});
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
     ThreadPool& operator=(const ThreadPool&) = delete;
@@ -48,9 +50,11 @@ class ThreadPool {
 
     void run_job(Job job);
     void work(int thread);
+    void pin(int thread) const;
     void do_share(int thread);
 
     int threads_;
+    std::vector<int> cpus_, callers_cpus_;
     Job job_;
     bool stopping_ = false;
     std::atomic<std::int64_t> next_task_{0};

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "muster/mpi/host.h"
+
 using muster::cpu::ThreadPool;
 
 TEST_CASE("every task runs once, on a thread of the loop, and is done when the loop returns") {
@@ -42,4 +44,18 @@ TEST_CASE("even loops give each thread one consecutive piece") {
         thread_of[static_cast<std::size_t>(task)] = thread;
     });
     CHECK(thread_of == std::vector<int>{0, 0, 0, 1, 1, 1, 2, 2, 2, 2});
+}
+
+TEST_CASE("pinned threads stay on their CPUs, and the calling one is free again afterwards") {
+    const std::vector<int> before = muster::thread_cpus();
+    const std::vector<int> cpus = {before.back(), before.front(), before.back()};
+    for (int round = 0; round < 3; ++round) {
+        ThreadPool pool(3, cpus);
+        std::vector<std::vector<int>> seen(3);
+        pool.run(3, 3, [&](std::int64_t task, int) {
+            seen[static_cast<std::size_t>(task)] = muster::thread_cpus();
+        });
+        for (std::size_t i = 0; i < 3; ++i) CHECK(seen[i] == std::vector<int>{cpus[i]});
+    }
+    CHECK(muster::thread_cpus() == before);
 }
