@@ -54,6 +54,8 @@ class CpuBackend : public Backend {
  private:
     /// Threads worth waking for `work` elementary operations.
     int threads_for(double work) const;
+    /// Threads for a product of `rows` rows by `w`.
+    int product_threads(std::int64_t rows, const CpuMatrix& w) const;
     /// Calls write(first row, rows, panel, tile) for every tile of x·wᵀ, on the threads.
     template <typename Write>
     void product(const Tensor& x, const CpuMatrix& w, const Write& write);

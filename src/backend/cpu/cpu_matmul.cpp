@@ -9,24 +9,19 @@
 
 namespace muster::cpu {
 
-namespace {
-
-std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
-    return (a + b - 1) / b;
+int CpuBackend::product_threads(std::int64_t rows, const CpuMatrix& w) const {
+    // Multiply-adds by sixteen, or weights from memory at four bytes each.
+    const double macs = static_cast<double>(rows) * static_cast<double>(w.n() * w.k());
+    return threads_for(std::max(macs / 16, static_cast<double>(w.bytes()) / 4));
 }
-
-}  // namespace
 
 template <typename Write>
 void CpuBackend::product(const Tensor& x, const CpuMatrix& w, const Write& write) {
     if (x.rows() == 0) return;
-    const double macs = static_cast<double>(x.rows()) * static_cast<double>(w.n() * w.k());
-    const int threads = threads_for(macs / 16);
+    const int threads = product_threads(x.rows(), w);
     Product product(x, w, kernels_, pool_, threads, product_scratch_);
-    // A task is a range of panels against a run; more tasks than threads, for threads that are held
-    // up by others.
-    const std::int64_t ranges =
-        std::min(ceil_div(w.panels(), product.max_panels()), std::int64_t{4} * threads);
+    // A task is a thread's share of the panels against a run.
+    const std::int64_t ranges = std::min<std::int64_t>(w.panels(), threads);
     const auto task = [&](std::int64_t index, int thread) {
         const FlushDenormals flush(w.dtype());
         const std::int64_t range = index % ranges, run = index / ranges;
@@ -55,17 +50,14 @@ void CpuBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bia
                                 "], y ", to_string(y.shape())));
     }
     const float* added = bias.empty() ? nullptr : bias.as<float>();
-    product(x, w,
-            [&](std::int64_t first, std::int64_t rows, std::int64_t panel, const float* tile) {
-                const std::int64_t begin = panel * kPanel;
-                const std::int64_t columns = std::min<std::int64_t>(kPanel, w.n() - begin);
-                for (std::int64_t r = 0; r < rows; ++r) {
-                    float* to = y.as<float>() + (first + r) * y.row_stride() + begin;
-                    const float* from = tile + r * kPanel;
-                    for (std::int64_t c = 0; c < columns; ++c)
-                        to[c] = added ? from[c] + added[begin + c] : from[c];
-                }
-            });
+    const auto end = [&](std::int64_t first, std::int64_t rows, std::int64_t panel,
+                         const float* tile) {
+        const std::int64_t begin = panel * kPanel;
+        kernels_.store_rows(rows, std::min<std::int64_t>(kPanel, w.n() - begin), tile,
+                            added ? added + begin : nullptr,
+                            y.as<float>() + first * y.row_stride() + begin, y.row_stride());
+    };
+    product(x, w, end);
 }
 
 void CpuBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor& bias,
@@ -83,17 +75,15 @@ void CpuBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor&
         return;
     }
     const float* added = bias.empty() ? nullptr : bias.as<float>();
-    product(x, w,
-            [&](std::int64_t first, std::int64_t tile_rows, std::int64_t panel, const float* tile) {
-                const std::int64_t begin = panel * kPanel;
-                const std::int64_t columns = std::min<std::int64_t>(kPanel, n - begin);
-                for (std::int64_t r = 0; r < tile_rows; ++r) {
-                    float* to = residual.as<float>() + (first + r) * residual.row_stride() + begin;
-                    const float* from = tile + r * kPanel;
-                    for (std::int64_t c = 0; c < columns; ++c)
-                        to[c] += added ? from[c] + added[begin + c] : from[c];
-                }
-            });
+    const std::int64_t stride = residual.row_stride();
+    const auto end = [&](std::int64_t first, std::int64_t count, std::int64_t panel,
+                         const float* tile) {
+        const std::int64_t begin = panel * kPanel;
+        kernels_.add_rows(count, std::min<std::int64_t>(kPanel, n - begin), tile,
+                          added ? added + begin : nullptr,
+                          residual.as<float>() + first * stride + begin, stride);
+    };
+    product(x, w, end);
 }
 
 void CpuBackend::matmul_silu_mul(const Tensor& x, const Matrix& matrix, const Tensor& bias,
@@ -107,25 +97,15 @@ void CpuBackend::matmul_silu_mul(const Tensor& x, const Matrix& matrix, const Te
     }
     const float* added = bias.empty() ? nullptr : bias.as<float>();
     auto* bytes = static_cast<std::byte*>(out.data());
-    product(
-        x, w, [&](std::int64_t first, std::int64_t rows, std::int64_t panel, const float* tile) {
-            const std::int64_t begin = panel * kHalf, n = std::min(kHalf, f - begin);
-            for (std::int64_t r = 0; r < rows; ++r) {
-                const float *gate = tile + r * kPanel, *up = gate + kHalf;
-                float biased[kPanel];
-                if (added) {
-                    for (std::int64_t i = 0; i < n; ++i) {
-                        biased[i] = gate[i] + added[begin + i];
-                        biased[kHalf + i] = up[i] + added[f + begin + i];
-                    }
-                    gate = biased;
-                    up = biased + kHalf;
-                }
-                const std::int64_t element = (first + r) * out.row_stride() + begin;
-                kernels_.silu_mul(gate, up, n, out.dtype(),
-                                  bytes + static_cast<std::size_t>(element) * size_of(out.dtype()));
-            }
-        });
+    const auto end = [&](std::int64_t first, std::int64_t rows, std::int64_t panel,
+                         const float* tile) {
+        const std::int64_t begin = panel * kHalf;
+        const auto element = static_cast<std::size_t>(first * out.row_stride() + begin);
+        kernels_.silu_rows(rows, std::min(kHalf, f - begin), tile, added ? added + begin : nullptr,
+                           added ? added + f + begin : nullptr, out.dtype(),
+                           bytes + element * size_of(out.dtype()), out.row_stride());
+    };
+    product(x, w, end);
 }
 
 }  // namespace muster::cpu

@@ -70,8 +70,7 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
         static_cast<std::size_t>(std::min(rows, kRowsAtOnce) * slabs));
     for (std::int64_t row_begin = 0; row_begin < rows; row_begin += kRowsAtOnce) {
         const std::int64_t chunk = std::min(kRowsAtOnce, rows - row_begin);
-        const double macs = static_cast<double>(chunk) * static_cast<double>(w.n() * w.k());
-        const int threads = threads_for(macs / 16);
+        const int threads = product_threads(chunk, w);
         Product product(x.row_range(row_begin, row_begin + chunk), w, kernels_, pool_, threads,
                         product_scratch_);
         const std::int64_t longest_run = product.longest_run();

@@ -66,8 +66,19 @@ struct Kernels {
     /// out ← round(round(x · rsqrt(mean(x²) + eps)) · round(weight)), rounded to `type`.
     void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, DType type,
                      void* out);
-    /// out ← silu(gate) · up, rounded to `type`.
-    void (*silu_mul)(const float* gate, const float* up, std::int64_t n, DType type, void* out);
+    // The ends of a product's tile [rows, kPanel], of which the first `columns` are real; out
+    // [rows, columns], `stride` elements from row to row; a bias may be null.
+    /// out ← tile + bias [columns].
+    void (*store_rows)(std::int64_t rows, std::int64_t columns, const float* tile,
+                       const float* bias, float* out, std::int64_t stride);
+    /// out ← out + (tile + bias [columns]).
+    void (*add_rows)(std::int64_t rows, std::int64_t columns, const float* tile, const float* bias,
+                     float* out, std::int64_t stride);
+    /// out ← silu(gate + bias) · (up + bias), rounded to `type`; the tile's halves are gate and up,
+    /// columns ≤ kPanel / 2.
+    void (*silu_rows)(std::int64_t rows, std::int64_t columns, const float* tile,
+                      const float* gate_bias, const float* up_bias, DType type, void* out,
+                      std::int64_t stride);
     /// Rotates the halves of each of `heads` heads of size d; cos_sin holds d/2 cosines, then d/2
     /// sines.
     void (*rope)(float* x, const float* cos_sin, std::int64_t heads, std::int64_t d);

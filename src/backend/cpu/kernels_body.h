@@ -81,17 +81,6 @@ void from_f32(const float* in, std::int64_t n, DType type, void* out) {
     __builtin_memcpy(halves + i, narrow, static_cast<std::size_t>(n - i) * sizeof(std::uint16_t));
 }
 
-/// x rounded to `type` and back, in place.
-inline void round_to(DType type, float* x, std::int64_t n) {
-    if (type == DType::f32) return;
-    std::uint16_t halves[kLanes];
-    for (std::int64_t i = 0; i < n; i += kLanes) {
-        const std::int64_t m = n - i < kLanes ? n - i : kLanes;
-        from_f32(x + i, m, type, halves);
-        to_f32(halves, type, m, x + i);
-    }
-}
-
 // --- exp -----------------------------------------------------------------------------------------
 
 /// exp(x) with a relative error below 2^-22: x = n·ln 2 + r, |r| ≤ ln 2 / 2; the polynomial of
@@ -143,46 +132,13 @@ inline float max_of(const float* x, std::int64_t n) {
     return lanes[0];
 }
 
+}  // namespace
+
+#include "cpu/rows_body.h"
+
+namespace {
+
 // --- row operations ------------------------------------------------------------------------------
-
-void rms_norm(const float* x, const float* weight, float eps, std::int64_t n, DType type,
-              void* out) {
-    float lanes[kLanes] = {};
-    std::int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) {
-        for (int j = 0; j < kLanes; ++j) lanes[j] = __builtin_fmaf(x[i + j], x[i + j], lanes[j]);
-    }
-    for (int j = 0; i + j < n; ++j) lanes[j] = __builtin_fmaf(x[i + j], x[i + j], lanes[j]);
-    const float inverse = 1.0f / __builtin_sqrtf(fold_sum(lanes) / static_cast<float>(n) + eps);
-    auto* bytes = static_cast<std::byte*>(out);
-    const std::int64_t item = type == DType::f32 ? 4 : 2;
-    for (i = 0; i < n; i += kLanes) {
-        const std::int64_t m = n - i < kLanes ? n - i : kLanes;
-        float scaled[kLanes] = {}, factor[kLanes] = {};
-        for (std::int64_t j = 0; j < m; ++j) {
-            scaled[j] = x[i + j] * inverse;
-            factor[j] = weight[i + j];
-        }
-        round_to(type, scaled, m);
-        round_to(type, factor, m);
-        for (int j = 0; j < kLanes; ++j) scaled[j] *= factor[j];
-        from_f32(scaled, m, type, bytes + i * item);
-    }
-}
-
-void silu_mul(const float* gate, const float* up, std::int64_t n, DType type, void* out) {
-    constexpr int kBlock = 64;
-    auto* bytes = static_cast<std::byte*>(out);
-    const std::int64_t item = type == DType::f32 ? 4 : 2;
-    for (std::int64_t i = 0; i < n; i += kBlock) {
-        const std::int64_t m = n - i < kBlock ? n - i : kBlock;
-        float value[kBlock];
-        for (std::int64_t j = 0; j < m; ++j) {
-            value[j] = gate[i + j] / (1.0f + exp_f32(-gate[i + j])) * up[i + j];
-        }
-        from_f32(value, m, type, bytes + i * item);
-    }
-}
 
 void rope(float* x, const float* cos_sin, std::int64_t heads, std::int64_t d) {
     const std::int64_t half = d / 2;
@@ -238,7 +194,9 @@ constexpr Kernels make_kernels(const char* name) {
             .to_f32 = to_f32,
             .from_f32 = from_f32,
             .rms_norm = rms_norm,
-            .silu_mul = silu_mul,
+            .store_rows = end_rows<false>,
+            .add_rows = end_rows<true>,
+            .silu_rows = silu_rows,
             .rope = rope,
             .exp_minus_max = exp_minus_max,
             .run_stats = run_stats,

@@ -26,6 +26,53 @@ inline Vec broadcast(float x) {
 inline Vec fma(Vec a, Vec b, Vec c) {
     return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
+inline Vec operator+(Vec a, Vec b) {
+    return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
+}
+inline Vec operator-(Vec a, Vec b) {
+    return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
+}
+inline Vec operator*(Vec a, Vec b) {
+    return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
+}
+inline Vec larger(Vec a, Vec b) {
+    return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
+}
+inline float sum_of_lanes(Vec a) {
+    const __m256 eight = _mm256_add_ps(a.lo, a.hi);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+inline float largest_lane(Vec a) {
+    const __m256 eight = _mm256_max_ps(a.lo, a.hi);
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+inline Vec keep_lanes(Vec a, int begin, int end) {
+    const __m256i first = _mm256_set1_epi32(begin - 1), last = _mm256_set1_epi32(end);
+    const auto keep = [&](__m256 part, __m256i lanes) {
+        const __m256i inside =
+            _mm256_and_si256(_mm256_cmpgt_epi32(lanes, first), _mm256_cmpgt_epi32(last, lanes));
+        return _mm256_blendv_ps(_mm256_set1_ps(-__builtin_inff()), part,
+                                _mm256_castsi256_ps(inside));
+    };
+    return {keep(a.lo, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+            keep(a.hi, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15))};
+}
+inline Vec power_of_two(Vec a) {
+    const auto power = [](__m256 part) {
+        const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(part), 23);
+        return _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(0x3f800000)));
+    };
+    return {power(a.lo), power(a.hi)};
+}
+inline Vec zero_below(Vec a, Vec x, float limit) {
+    const __m256 bound = _mm256_set1_ps(limit);
+    return {_mm256_and_ps(a.lo, _mm256_cmp_ps(x.lo, bound, _CMP_NLT_UQ)),
+            _mm256_and_ps(a.hi, _mm256_cmp_ps(x.hi, bound, _CMP_NLT_UQ))};
+}
 inline __m128i load_8_halves(const std::uint16_t* p) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
 }
@@ -34,6 +81,11 @@ inline Vec load_bits(const void* p) {
     return {_mm256_castsi256_ps(_mm256_loadu_si256(halves)),
             _mm256_castsi256_ps(_mm256_loadu_si256(halves + 1))};
 }
+inline void store_bits(void* p, Vec a) {
+    auto* halves = static_cast<__m256i*>(p);
+    _mm256_storeu_si256(halves, _mm256_castps_si256(a.lo));
+    _mm256_storeu_si256(halves + 1, _mm256_castps_si256(a.hi));
+}
 inline Vec odd_of_pairs(Vec a) {
     const __m256 high = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(0xffff0000)));
     return {_mm256_and_ps(a.lo, high), _mm256_and_ps(a.hi, high)};
@@ -41,6 +93,15 @@ inline Vec odd_of_pairs(Vec a) {
 inline Vec even_of_pairs(Vec a) {
     return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.lo), 16)),
             _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.hi), 16))};
+}
+inline Vec round_bf16(Vec a) {
+    const __m256i half = _mm256_set1_epi32(0x8000);
+    return odd_of_pairs(
+        {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.lo), half)),
+         _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.hi), half))});
+}
+inline Vec swap_pairs(Vec a) {
+    return {_mm256_permute_ps(a.lo, 0xb1), _mm256_permute_ps(a.hi, 0xb1)};
 }
 inline void store_first_12(float* p, Vec a) {
     _mm256_storeu_ps(p, a.lo);
@@ -62,6 +123,11 @@ inline void store_f16(std::uint16_t* p, Vec a) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a.lo, kNearest));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.hi, kNearest));
+}
+inline Vec round_f16(Vec a) {
+    constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return {_mm256_cvtph_ps(_mm256_cvtps_ph(a.lo, kNearest)),
+            _mm256_cvtph_ps(_mm256_cvtps_ph(a.hi, kNearest))};
 }
 
 }  // namespace

@@ -25,8 +25,49 @@ inline Vec broadcast(float x) {
 inline Vec fma(Vec a, Vec b, Vec c) {
     return {_mm512_fmadd_ps(a.v, b.v, c.v)};
 }
+inline Vec operator+(Vec a, Vec b) {
+    return {_mm512_add_ps(a.v, b.v)};
+}
+inline Vec operator-(Vec a, Vec b) {
+    return {_mm512_sub_ps(a.v, b.v)};
+}
+inline Vec operator*(Vec a, Vec b) {
+    return {_mm512_mul_ps(a.v, b.v)};
+}
+inline Vec larger(Vec a, Vec b) {
+    return {_mm512_max_ps(a.v, b.v)};
+}
+inline float sum_of_lanes(Vec a) {
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+inline float largest_lane(Vec a) {
+    const __m256 eight =
+        _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+inline Vec keep_lanes(Vec a, int begin, int end) {
+    const unsigned below_end = end < 16 ? (1u << end) - 1u : 0xffffu, below = (1u << begin) - 1u;
+    return {_mm512_mask_mov_ps(_mm512_set1_ps(-__builtin_inff()),
+                               static_cast<__mmask16>(below_end & ~below), a.v)};
+}
+inline Vec power_of_two(Vec a) {
+    const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(a.v), 23);
+    return {_mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(0x3f800000)))};
+}
+inline Vec zero_below(Vec a, Vec x, float limit) {
+    return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x.v, _mm512_set1_ps(limit), _CMP_NLT_UQ), a.v)};
+}
 inline Vec load_bits(const void* p) {
     return {_mm512_castsi512_ps(_mm512_loadu_si512(p))};
+}
+inline void store_bits(void* p, Vec a) {
+    _mm512_storeu_si512(p, _mm512_castps_si512(a.v));
 }
 inline Vec odd_of_pairs(Vec a) {
     return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(a.v),
@@ -34,6 +75,13 @@ inline Vec odd_of_pairs(Vec a) {
 }
 inline Vec even_of_pairs(Vec a) {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 16))};
+}
+inline Vec round_bf16(Vec a) {
+    const __m512i bits = _mm512_castps_si512(a.v);
+    return odd_of_pairs({_mm512_castsi512_ps(_mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)))});
+}
+inline Vec swap_pairs(Vec a) {
+    return {_mm512_permute_ps(a.v, 0xb1)};
 }
 inline void store_first_12(float* p, Vec a) {
     _mm512_mask_storeu_ps(p, 0x0fff, a.v);
@@ -71,6 +119,9 @@ inline Vec load_f16(const std::uint16_t* p) {
 inline void store_f16(std::uint16_t* p, Vec a) {
     __m256i half = _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), half);
+}
+inline Vec round_f16(Vec a) {
+    return {_mm512_cvtph_ps(_mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC))};
 }
 
 }  // namespace

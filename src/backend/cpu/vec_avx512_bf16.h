@@ -14,5 +14,10 @@ inline Vec broadcast_pair(std::uint32_t pair) {
 inline Vec dot_pairs(Vec sum, Vec x, Vec w) {
     return {_mm512_dpbf16_ps(sum.v, (__m512bh)x.v, (__m512bh)w.v)};
 }
+/// The upper halves of the lanes, sixteen bf16.
+inline void store_high_halves(void* p, Vec a) {
+    _mm256_storeu_si256(static_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(a.v), 16)));
+}
 
 }  // namespace

@@ -31,11 +31,86 @@ inline Vec fma(const Vec& a, const Vec& b, const Vec& c) {
     for (int i = 0; i < 16; ++i) r.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
     return r;
 }
+inline Vec operator+(const Vec& a, const Vec& b) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] + b.v[i];
+    return r;
+}
+inline Vec operator-(const Vec& a, const Vec& b) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] - b.v[i];
+    return r;
+}
+inline Vec operator*(const Vec& a, const Vec& b) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] * b.v[i];
+    return r;
+}
+/// The larger of each lane; b if one of them is NaN.
+inline Vec larger(const Vec& a, const Vec& b) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    return r;
+}
+/// All lanes folded as a tree: i with i + 8, then i + 4, i + 2, i + 1.
+inline float sum_of_lanes(Vec a) {
+    for (int width = 8; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i) a.v[i] += a.v[i + width];
+    }
+    return a.v[0];
+}
+inline float largest_lane(Vec a) {
+    for (int width = 8; width > 0; width /= 2) {
+        for (int i = 0; i < width; ++i)
+            a.v[i] = a.v[i] > a.v[i + width] ? a.v[i] : a.v[i + width];
+    }
+    return a.v[0];
+}
+/// Lanes [begin, end) of a, the others −infinity.
+inline Vec keep_lanes(const Vec& a, int begin, int end) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = begin <= i && i < end ? a.v[i] : -__builtin_inff();
+    return r;
+}
+/// 2^n where the lanes of a are n + 1.5·2^23, −126 ≤ n ≤ 127.
+inline Vec power_of_two(const Vec& a) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) {
+        const std::uint32_t exponent = __builtin_bit_cast(std::uint32_t, a.v[i]) << 23;
+        r.v[i] = __builtin_bit_cast(float, exponent + 0x3f800000u);
+    }
+    return r;
+}
+/// a, or 0 where x < limit.
+inline Vec zero_below(const Vec& a, const Vec& x, float limit) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = x.v[i] < limit ? 0.0f : a.v[i];
+    return r;
+}
+/// Rounded to bf16, the lower halves zero; ties away from zero. A NaN stays one unless its payload
+/// is full.
+inline Vec round_bf16(const Vec& a) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) {
+        const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, a.v[i]) + 0x8000u;
+        r.v[i] = __builtin_bit_cast(float, bits & 0xffff0000u);
+    }
+    return r;
+}
+/// Lanes 1, 0, 3, 2, …
+inline Vec swap_pairs(const Vec& a) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = a.v[i ^ 1];
+    return r;
+}
 /// Sixteen 32-bit patterns, such as pairs of bf16.
 inline Vec load_bits(const void* p) {
     Vec a;
     __builtin_memcpy(a.v, p, sizeof a.v);
     return a;
+}
+inline void store_bits(void* p, const Vec& a) {
+    __builtin_memcpy(p, a.v, sizeof a.v);
 }
 /// The second (odd) and first (even) bf16 of each pair as floats.
 inline Vec odd_of_pairs(const Vec& a) {
@@ -103,6 +178,11 @@ inline Vec load_f16(const std::uint16_t* p) {
 }
 inline void store_f16(std::uint16_t* p, const Vec& a) {
     for (int i = 0; i < 16; ++i) p[i] = narrow_f16(a.v[i]);
+}
+inline Vec round_f16(const Vec& a) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) r.v[i] = widen_f16(narrow_f16(a.v[i]));
+    return r;
 }
 
 }  // namespace
