@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdio>
 
@@ -104,6 +105,25 @@ std::string closest_match(std::string_view word, const std::vector<std::string>&
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
     std::string match = closest_match(word, candidates);
     return match.empty() ? "" : "; did you mean \"" + match + "\"?";
+}
+
+std::optional<std::uint64_t> parse_bytes(std::string_view text) {
+    text = trim(text);
+    double value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
+    std::string unit(trim({stop, static_cast<std::size_t>(end - stop)}));
+    for (char& c : unit) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    if (error != std::errc()) return std::nullopt;
+    if (!unit.empty() && unit != "B") {
+        const std::size_t power = std::string_view("KMGT").find(unit.front()) + 1;
+        const std::string_view rest = std::string_view(unit).substr(1);
+        if (power == 0 || !(rest.empty() || rest == "B" || rest == "IB")) return std::nullopt;
+        const double base = rest == "B" ? 1000 : 1024;
+        for (std::size_t i = 0; i < power; ++i) value *= base;
+    }
+    if (!(value >= 0 && value <= 0x1p62)) return std::nullopt;
+    return static_cast<std::uint64_t>(value);
 }
 
 std::string format_bytes(std::uint64_t bytes) {

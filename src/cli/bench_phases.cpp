@@ -86,12 +86,12 @@ std::vector<Request> requests_of(const std::string& phase, const BenchConfig& be
 }
 
 PhaseRun difference(const EngineCounters& a, const EngineCounters& b) {
-    return {b.seconds - a.seconds,
+    return {b.seconds() - a.seconds(),
             b.tokens_asked - a.tokens_asked,
             b.tokens_computed - a.tokens_computed,
             b.tokens_generated - a.tokens_generated,
             b.rows_scored - a.rows_scored,
-            b.steps - a.steps,
+            b.steps() - a.steps(),
             0};
 }
 

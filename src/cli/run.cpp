@@ -8,6 +8,7 @@
 #include "muster/eval/report.h"
 #include "muster/mpi/communicator.h"
 #include "muster/mpi/session.h"
+#include "muster/results/result_file.h"
 
 namespace po = boost::program_options;
 
@@ -43,6 +44,7 @@ void evaluate(const Communicator& world, const Options& options, const Arguments
     const std::vector<SummaryRow> summary = evaluation.finish();
     if (!world.is_root()) return;
     std::cout << format_summary(summary) << "\n"
+              << "tokens: " << format_work(ResultReader(run.output)) << "\n"
               << run.output << " holds every sample; muster show and h5dump read it\n";
 }
 

@@ -14,7 +14,7 @@ namespace muster {
 
 namespace {
 
-enum class Kind { text, integer, real, yes_no, flag, list };
+enum class Kind { text, integer, real, yes_no, flag, off_flag, list };
 
 /// One flag and the key of the run file that it sets ("model/path").
 struct RunFlag {
@@ -46,7 +46,11 @@ constexpr RunFlag kFlags[] = {
     {"Engine", "step-tokens", "engine/step_tokens", Kind::integer, "N",
      "packed tokens of one forward step (default: 512)"},
     {"Engine", "kv-tokens", "engine/kv_tokens", Kind::integer, "N",
-     "KV cache per rank in tokens (default: 0, from free memory)"},
+     "KV cache per rank in tokens (default: 0, from --kv-memory)"},
+    {"Engine", "kv-memory", "engine/kv_memory", Kind::text, "SIZE",
+     "KV cache per rank in bytes, as 4GiB or 500M (default: 0, from free memory)"},
+    {"Engine", "no-prefix-reuse", "engine/prefix_reuse", Kind::off_flag, "",
+     "compute every request alone, also what several begin with; same results (default: no)"},
     {"Tasks", "tasks", "tasks", Kind::list, "A,B",
      "task names, globs, groups, tags or task files; as a JSON list to override task keys: "
      "[{\"name\": \"mmlu\", \"num_fewshot\": 5}] (required here or in the run file)"},
@@ -113,6 +117,7 @@ Value convert(const RunFlag& flag, const std::string& text) {
         }
         case Kind::text:
         case Kind::flag:
+        case Kind::off_flag:
             break;
     }
     return text;
@@ -138,7 +143,7 @@ void add_run_options(po::options_description& description) {
         const std::string name = kFlags[i].group;
         for (; i < std::size(kFlags) && name == kFlags[i].group; ++i) {
             const RunFlag& flag = kFlags[i];
-            if (flag.kind == Kind::flag)
+            if (flag.kind == Kind::flag || flag.kind == Kind::off_flag)
                 group.add_options()(flag.flag, flag.help);
             else
                 group.add_options()(
@@ -163,9 +168,10 @@ RunConfig read_run(const Options& options) {
     for (const RunFlag& flag : kFlags) {
         const std::string name = long_name(flag);
         if (!options.has(name)) continue;
-        set_at(
-            overlay, flag.key,
-            flag.kind == Kind::flag ? Value(true) : convert(flag, options.get<std::string>(name)));
+        set_at(overlay, flag.key,
+               flag.kind == Kind::flag       ? Value(true)
+               : flag.kind == Kind::off_flag ? Value(false)
+                                             : convert(flag, options.get<std::string>(name)));
     }
     merge_into(merged.as_object(), overlay);
     return read_run_config(merged, source);

@@ -7,12 +7,15 @@
 #include <chrono>
 #include <limits>
 
-#include "inputs.h"
+#include "check_requests.h"
+#include "kept_pages.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 #include "page_pool.h"
 #include "scheduler.h"
+#include "sequences.h"
 #include "step.h"
+#include "token_trie.h"
 
 namespace muster {
 namespace {
@@ -35,11 +38,47 @@ std::int32_t checked_pages(const EngineOptions& options) {
     return static_cast<std::int32_t>(pages);
 }
 
-/// Calls `head(begin, end)` for [begin, end) in pieces of at most `block`.
+/// Calls `head(begin, end)` for the rows with `flag` set, in neighbours of at most `block`.
 template <typename Head>
-void in_blocks(std::size_t begin, std::size_t end, std::size_t block, const Head& head) {
-    for (; begin < end; begin += block) head(begin, std::min(begin + block, end));
+void for_blocks(std::span<const OutputRow> rows, bool OutputRow::*flag, std::size_t block,
+                const Head& head) {
+    for (std::size_t begin = 0; begin < rows.size();) {
+        std::size_t end = begin;
+        while (end < rows.size() && end - begin < block && rows[end].*flag) ++end;
+        if (end > begin) head(begin, end);
+        begin = std::max(end, begin + 1);
+    }
 }
+
+std::vector<Branch> branches_of(const TokenTrie& trie) {
+    std::vector<Branch> branches;
+    branches.reserve(trie.nodes.size());
+    for (const TrieNode& node : trie.nodes) {
+        branches.push_back({.parent = node.parent,
+                            .begin = node.begin,
+                            .known = node.known,
+                            .end = node.end,
+                            .at_most = node.at_most,
+                            .open = node.generation.has_value()});
+    }
+    return branches;
+}
+
+/// One call of Engine::run on its way.
+struct Run {
+    Run(const std::vector<Request>& its_requests, const TokenTrie& its_trie,
+        const Tokenizer& tokenizer)
+        : requests(its_requests),
+          trie(its_trie),
+          sequences(trie, requests, tokenizer),
+          completions(requests.size()) {}
+
+    const std::vector<Request>& requests;
+    const TokenTrie& trie;
+    Sequences sequences;
+    std::vector<Completion> completions;
+    std::vector<std::int32_t> drawn;  ///< nodes whose generation got a token in this step
+};
 
 }  // namespace
 
@@ -48,21 +87,29 @@ struct Engine::State {
         : model(its_model),
           tokenizer(its_tokenizer),
           options(its_options),
-          kv(model.make_kv_cache(checked_pages(options))) {}
+          kv(model.make_kv_cache(checked_pages(options))),
+          pool(kv.num_pages),
+          kept(pool) {}
 
     void check_budget(const std::vector<Request>& requests) const;
-    void run_step(const Step& step, const std::vector<Request>& requests);
-    void score_rows(const Tensor& hidden, std::span<const OutputRow> rows,
-                    const std::vector<Request>& requests);
-    void sample_rows(const Tensor& hidden, std::span<const OutputRow> rows);
-    void accept(Generation& generation, std::int32_t token);
-    /// Adds the time since `since` to the counters and moves it on.
-    void count_time(Clock::time_point& since);
+    TokenTrie make_trie(const std::vector<Request>& requests) const;
+    void run_step(const Step& step, Run& run);
+    void score_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run);
+    void sample_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run);
+    void accept(std::int32_t node, std::int32_t token, Run& run);
+    /// Writes the completions of what the step ended, and tells the scheduler of generations.
+    void conclude_step(const std::vector<Scheduler::Slice>& slices, Scheduler& scheduler, Run& run);
+    /// Remembers whose pages are kept.
+    void remember(const std::vector<Request>& requests, const TokenTrie& trie);
 
     Model& model;
     const Tokenizer& tokenizer;
     EngineOptions options;
     KvCache kv;
+    PagePool pool;
+    KeptPages kept;
+    std::vector<std::int32_t> kept_tokens;  ///< whose keys and values the kept pages hold
+    std::int64_t kept_length = 0;           ///< TrieNode::length of their node
     EngineCounters counters;
     // Reused from block to block.
     std::vector<LogitTarget> targets;
@@ -80,31 +127,37 @@ void Engine::State::check_budget(const std::vector<Request>& requests) const {
     }
 }
 
-void Engine::State::run_step(const Step& step, const std::vector<Request>& requests) {
+TokenTrie Engine::State::make_trie(const std::vector<Request>& requests) const {
+    return muster::make_trie(requests, {.share = options.prefix_reuse,
+                                        .by_length = model.config().rope.type == RopeType::dynamic,
+                                        .num_pages = kv.num_pages,
+                                        .known = {kept_tokens, kept_length}});
+}
+
+void Engine::State::run_step(const Step& step, Run& run) {
     const Tensor hidden = model.forward(step.batch, kv);
+    const std::span<const OutputRow> outputs(step.outputs);
     const auto hidden_rows = [&](std::size_t begin, std::size_t end) {
         return hidden.row_range(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
     };
-    const std::span<const OutputRow> outputs(step.outputs);
-    const auto vocab = static_cast<std::size_t>(model.config().vocab_size);
-    in_blocks(0, step.num_scored, kHeadRows, [&](std::size_t begin, std::size_t end) {
-        score_rows(hidden_rows(begin, end), outputs.subspan(begin, end - begin), requests);
+    for_blocks(outputs, &OutputRow::score, kHeadRows, [&](std::size_t begin, std::size_t end) {
+        score_rows(hidden_rows(begin, end), outputs.subspan(begin, end - begin), run);
     });
-    in_blocks(step.num_scored, outputs.size(), std::max<std::size_t>(1, kLogitElements / vocab),
-              [&](std::size_t begin, std::size_t end) {
-                  sample_rows(hidden_rows(begin, end), outputs.subspan(begin, end - begin));
-              });
-    ++counters.steps;
+    const auto vocab = static_cast<std::size_t>(model.config().vocab_size);
+    for_blocks(outputs, &OutputRow::logits, std::max<std::size_t>(1, kLogitElements / vocab),
+               [&](std::size_t begin, std::size_t end) {
+                   sample_rows(hidden_rows(begin, end), outputs.subspan(begin, end - begin), run);
+               });
+    counters.tokens_asked += step.num_decoded;
     counters.tokens_computed += step.batch.tokens.size();
     counters.rows_scored += outputs.size();
 }
 
-void Engine::State::score_rows(const Tensor& hidden, std::span<const OutputRow> rows,
-                               const std::vector<Request>& requests) {
+void Engine::State::score_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run) {
     targets.clear();
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        rows[i].input->append_targets(rows[i].position, static_cast<std::int32_t>(i), requests,
-                                      targets);
+        run.sequences.append_targets(rows[i].node, rows[i].position, static_cast<std::int32_t>(i),
+                                     targets);
     }
     model.score(hidden, targets, row_scores, target_logits);
     if (row_scores.size() != rows.size() || target_logits.size() != targets.size()) {
@@ -114,35 +167,71 @@ void Engine::State::score_rows(const Tensor& hidden, std::span<const OutputRow> 
     }
     for (std::size_t t = 0; t < targets.size(); ++t) {
         const auto row = static_cast<std::size_t>(targets[t].row);
-        rows[row].input->add_score(row_scores[row], targets[t], target_logits[t]);
+        run.sequences.add_score(rows[row].node, row_scores[row], targets[t], target_logits[t]);
     }
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        if (rows[i].input->generation) accept(*rows[i].input->generation, row_scores[i].argmax);
+        for (const std::int32_t node : run.sequences.drawers(rows[i].node, rows[i].position)) {
+            if (!run.sequences.generation(node).needs_logits())
+                accept(node, row_scores[i].argmax, run);
+        }
     }
 }
 
-void Engine::State::sample_rows(const Tensor& hidden, std::span<const OutputRow> rows) {
+void Engine::State::sample_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run) {
     const auto vocab = static_cast<std::size_t>(model.config().vocab_size);
     model.logits(hidden, logits);
     if (logits.size() != rows.size() * vocab) {
         throw InternalError(cat("engine: the model gave ", logits.size(), " logits, expected ",
                                 rows.size(), " rows of ", vocab));
     }
+    std::vector<float> copy;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        Generation& generation = *rows[i].input->generation;
-        accept(generation, generation.choose(std::span(logits).subspan(i * vocab, vocab)));
+        const std::span<float> row = std::span(logits).subspan(i * vocab, vocab);
+        const auto drawers = run.sequences.drawers(rows[i].node, rows[i].position);
+        if (drawers.size() > 1) copy.assign(row.begin(), row.end());
+        for (const std::int32_t node : drawers) {
+            Generation& generation = run.sequences.generation(node);
+            if (!generation.needs_logits()) continue;
+            accept(node, generation.choose(row), run);
+            if (drawers.size() > 1) std::copy(copy.begin(), copy.end(), row.begin());
+        }
     }
 }
 
-void Engine::State::accept(Generation& generation, std::int32_t token) {
-    generation.accept(token);
+void Engine::State::accept(std::int32_t node, std::int32_t token, Run& run) {
+    run.sequences.generation(node).accept(token);
+    run.drawn.push_back(node);
     ++counters.tokens_generated;
 }
 
-void Engine::State::count_time(Clock::time_point& since) {
-    const Clock::time_point now = Clock::now();
-    counters.seconds += std::chrono::duration<double>(now - since).count();
-    since = now;
+void Engine::State::conclude_step(const std::vector<Scheduler::Slice>& slices, Scheduler& scheduler,
+                                  Run& run) {
+    for (const Scheduler::Slice& slice : slices) {
+        const TrieNode& node = run.sequences.node(slice.branch);
+        if (slice.first_position >= node.end || slice.first_position + slice.num_rows < node.end)
+            continue;
+        for (const std::size_t request : node.scores)
+            run.completions[request] = run.sequences.score(request, slice.branch);
+    }
+    for (const std::int32_t id : run.drawn) {
+        const Generation& generation = run.sequences.generation(id);
+        if (generation.finished()) {
+            run.completions[*run.sequences.node(id).generation] = generation.completion();
+            scheduler.finish(id);
+        } else {
+            scheduler.extend(id);
+        }
+    }
+    run.drawn.clear();
+}
+
+void Engine::State::remember(const std::vector<Request>& requests, const TokenTrie& trie) {
+    if (!options.prefix_reuse || trie.last < 0) return;
+    const TrieNode& node = trie.nodes[static_cast<std::size_t>(trie.last)];
+    const auto tokens = fed_tokens(requests[node.source]).first(static_cast<std::size_t>(node.end));
+    kept_tokens.assign(tokens.begin(), tokens.end());
+    kept_tokens.resize(static_cast<std::size_t>(kept.num_tokens()));
+    kept_length = node.length;
 }
 
 Engine::Engine(Model& model, const Tokenizer& tokenizer, const EngineOptions& options)
@@ -161,40 +250,36 @@ std::vector<Completion> Engine::run(const std::vector<Request>& requests,
     check_requests(requests, state.model.config().vocab_size);
     state.check_budget(requests);
 
-    std::vector<Completion> completions(requests.size());
-    std::vector<Input> inputs =
-        make_inputs(requests, state.tokenizer, state.options.merge_equal_inputs);
-    // A generation of no tokens is finished before it starts.
-    std::erase_if(inputs, [&](const Input& input) {
-        const bool done = input.generation && input.generation->finished();
-        if (done) input.complete(requests, completions);
-        return done;
-    });
-    std::vector<Scheduler::Length> lengths;
-    for (const Input& input : inputs) {
-        lengths.push_back({static_cast<std::int64_t>(input.tokens.size()), input.at_most});
-        state.counters.tokens_asked += input.tokens.size() * input.requests.size();
-    }
-
-    PagePool pool(state.kv.num_pages);
-    Scheduler scheduler(lengths, state.options.max_step_rows, pool);
-    for (auto slices = scheduler.next_step(); !slices.empty(); slices = scheduler.next_step()) {
-        state.run_step(pack_step(slices, scheduler, inputs), requests);
-        for (const Scheduler::Slice& slice : slices) {
-            const Input& input = inputs[slice.sequence];
-            if (!scheduler.caught_up(slice.sequence)) continue;
-            if (input.generation && !input.generation->finished()) {
-                scheduler.extend(slice.sequence);
-            } else {
-                input.complete(requests, completions);
-                scheduler.finish(slice.sequence);
-            }
+    const TokenTrie trie = state.make_trie(requests);
+    Run run(requests, trie, state.tokenizer);
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        if (is_fed(requests[i])) {
+            state.counters.tokens_asked += fed_tokens(requests[i]).size();
+        } else {
+            run.completions[i] = Generation(requests[i], state.tokenizer).completion();
         }
-        state.count_time(since);
+    }
+    const std::vector<Branch> branches = branches_of(trie);
+    Scheduler scheduler(branches, state.options.max_step_rows, state.pool, state.kept,
+                        state.options.prefix_reuse ? trie.last : -1);
+    for (auto planned = scheduler.next_step(); !planned.slices.empty();
+         planned = scheduler.next_step()) {
+        const Step step = pack_step(planned.slices, scheduler, run.sequences);
+        if (!planned.copies.empty()) state.model.copy_kv_pages(state.kv, planned.copies);
+        state.run_step(step, run);
+        state.conclude_step(planned.slices, scheduler, run);
+
+        const std::uint64_t rows = step.batch.tokens.size();
+        EnginePhase& phase =
+            step.num_decoded == rows ? state.counters.decode : state.counters.prefill;
+        ++phase.steps;
+        phase.tokens += rows;
+        phase.seconds += std::chrono::duration<double>(Clock::now() - since).count();
         if (on_step) on_step(state.counters);
         since = Clock::now();  // what on_step does is not the engine's time
     }
-    return completions;
+    state.remember(requests, trie);
+    return std::move(run.completions);
 }
 
 }  // namespace muster

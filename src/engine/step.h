@@ -5,27 +5,28 @@
 #include <cstdint>
 #include <vector>
 
-#include "inputs.h"
 #include "muster/model/model.h"
 #include "scheduler.h"
+#include "sequences.h"
 
 namespace muster {
 
 /// One row on its way to the output head.
 struct OutputRow {
-    Input* input = nullptr;
+    std::int32_t node = 0;
     std::int32_t position = 0;
+    bool score = false;   ///< wants Model::score
+    bool logits = false;  ///< wants Model::logits
 };
 
 struct Step {
     StepBatch batch;
     std::vector<OutputRow> outputs;  ///< as batch.output_rows
-    std::size_t num_scored =
-        0;  ///< the first outputs, for Model::score; the others need Model::logits
+    std::uint64_t num_decoded = 0;   ///< rows of tokens that were generated; the others are prompts
 };
 
-/// Packs `slices`, those that need logits last. The step borrows from `scheduler` and `inputs`.
+/// Packs `slices`, those that need logits last. The step borrows from `scheduler`.
 Step pack_step(std::vector<Scheduler::Slice> slices, const Scheduler& scheduler,
-               std::vector<Input>& inputs);
+               const Sequences& sequences);
 
 }  // namespace muster

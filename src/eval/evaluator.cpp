@@ -38,8 +38,8 @@ double seconds_since(Clock::time_point start) {
 
 void announce(const PlannedTask& task) {
     detail(cat("task ", task.spec.name, ": ", format_count(task.samples.size()), " documents, ",
-               format_count(task.num_requests), " requests, ", format_count(task.input_tokens),
-               " input tokens"));
+               format_count(task.num_requests), " requests, ", format_count(task.asked_tokens),
+               " input tokens, ", format_count(task.input_tokens), " to be computed"));
     if (task.num_truncated > 0)
         warn(cat("task ", task.spec.name, ": ", task.num_truncated, " of ", task.samples.size(),
                  " prompts are longer than the model and were cut from the left"));
@@ -223,7 +223,9 @@ Evaluation::Evaluation(const Communicator& world, const RunConfig& run, std::str
         s.kv_tokens = choose_kv_tokens(s.run, s.files->config, longest,
                                        static_cast<std::uint64_t>(free_bytes));
         s.engine = std::make_unique<Engine>(*s.model, s.files->tokenizer,
-                                            EngineOptions{s.run.step_tokens, s.kv_tokens, true});
+                                            EngineOptions{.max_step_rows = s.run.step_tokens,
+                                                          .kv_tokens = s.kv_tokens,
+                                                          .prefix_reuse = s.run.prefix_reuse});
     });
     if (root) {
         // Hashing a large checkpoint takes a while; nobody waits for it before the file is written.

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "muster/base/text.h"
+#include "muster/engine/engine.h"
 #include "muster/eval/setup.h"
 #include "muster/eval/topology.h"
 #include "muster/eval/work_plan.h"
@@ -23,15 +24,16 @@ std::string tera(double operations) {
     return buffer;
 }
 
-/// Operations of a task: the decoder at each request's mean context, and the output head on scored
-/// or sampled rows.
+/// Operations of a task: the decoder at the mean context of each request's own tokens, and the
+/// output head on scored or sampled rows.
 double task_operations(const WorkPlan& plan, const PlannedTask& task, const ModelConfig& config) {
     const double head =
         2.0 * static_cast<double>(config.hidden_size) * static_cast<double>(config.vocab_size);
     double operations = head * static_cast<double>(task.scored_tokens + task.max_generated_tokens);
     for (std::size_t id = task.first_request; id < task.first_request + task.num_requests; ++id) {
         const double tokens = plan.costs[id];
-        operations += tokens * flops_per_token(config, tokens / 2);
+        const double end = static_cast<double>(kv_tokens_needed(plan.requests[id]));
+        operations += tokens * flops_per_token(config, end - tokens / 2);
     }
     return operations;
 }
@@ -75,25 +77,26 @@ void print_tasks(std::ostream& out, const WorkPlan& plan, const ModelConfig& con
         out << "\n";
     };
     out << "Tasks\n";
-    line("task",
-         {"documents", "requests", "input tokens", "scored", "generated ≤", "truncated", "TFLOP"});
+    line("task", {"documents", "requests", "asked tokens", "to compute", "scored", "generated ≤",
+                  "truncated", "TFLOP"});
     std::size_t documents = 0, requests = 0, truncated = 0;
-    std::uint64_t input = 0, scored = 0, generated = 0;
+    std::uint64_t asked = 0, input = 0, scored = 0, generated = 0;
     double operations = 0;
     for (const PlannedTask& task : plan.tasks) {
         const double own = task_operations(plan, task, config);
-        line(task.spec.name, {format_count(task.samples.size()), format_count(task.num_requests),
-                              format_count(task.input_tokens), format_count(task.scored_tokens),
-                              format_count(task.max_generated_tokens),
-                              format_count(task.num_truncated), tera(own)});
+        line(task.spec.name,
+             {format_count(task.samples.size()), format_count(task.num_requests),
+              format_count(task.asked_tokens), format_count(task.input_tokens),
+              format_count(task.scored_tokens), format_count(task.max_generated_tokens),
+              format_count(task.num_truncated), tera(own)});
         documents += task.samples.size(), requests += task.num_requests,
             truncated += task.num_truncated;
-        input += task.input_tokens, scored += task.scored_tokens,
+        asked += task.asked_tokens, input += task.input_tokens, scored += task.scored_tokens,
             generated += task.max_generated_tokens, operations += own;
     }
-    line("total", {format_count(documents), format_count(requests), format_count(input),
-                   format_count(scored), format_count(generated), format_count(truncated),
-                   tera(operations)});
+    line("total", {format_count(documents), format_count(requests), format_count(asked),
+                   format_count(input), format_count(scored), format_count(generated),
+                   format_count(truncated), tera(operations)});
 }
 
 }  // namespace

@@ -119,10 +119,32 @@ std::string run_header(const ResultReader& file) {
             << format_duration(
                    file.read_real_attribute("/run/timing", "inference_seconds").value_or(0))
             << "\n";
+    if (const std::string work = format_work(file); !work.empty())
+        out << "tokens    " << work << "\n";
     return out.str();
 }
 
 }  // namespace
+
+std::string format_work(const ResultReader& file) {
+    const auto asked = file.read_integer_attribute("/run/timing", "tokens_asked");
+    const auto computed = file.read_integer_attribute("/run/timing", "tokens_computed");
+    if (!asked || !computed) return "";
+    const auto count = [](std::int64_t value) {
+        return format_count(static_cast<std::uint64_t>(value));
+    };
+    const auto real = [&](const char* name) {
+        return file.read_real_attribute("/run/timing", name).value_or(0);
+    };
+    char factor[32];
+    std::snprintf(factor, sizeof factor, "%.1f", real("reuse_factor"));
+    std::string line =
+        cat(count(*asked), " asked, ", count(*computed), " computed, reuse ", factor, "×");
+    for (const char* phase : {"prefill", "decode"})
+        if (const double rate = real(cat(phase, "_tokens_per_second").c_str()); rate > 0)
+            line += cat("; ", phase, " ", count(std::llround(rate)), "/s");
+    return line;
+}
 
 std::string format_summary(const std::vector<SummaryRow>& rows) {
     std::vector<std::vector<std::string>> lines = cells_of(rows);

@@ -58,6 +58,18 @@ GenerationOverrides read_generation(ConfigReader reader) {
     return generation;
 }
 
+/// A number of bytes, or text as parse_bytes takes it; 0 if absent.
+std::uint64_t read_bytes(ConfigReader& reader, const char* key) {
+    const Value value = reader.value(key);
+    if (value.is_null()) return 0;
+    if (value.is_integer() && value.as_integer() >= 0)
+        return static_cast<std::uint64_t>(value.as_integer());
+    if (value.is_string())
+        if (const auto bytes = parse_bytes(value.as_string())) return *bytes;
+    reader.problem(key, "expected a number of bytes, or text such as \"4GiB\" or \"500M\"");
+    return 0;
+}
+
 Value generation_value(const GenerationOverrides& generation) {
     Object object;
     put(object, "max_gen_toks", generation.max_gen_toks);
@@ -86,6 +98,8 @@ Value resolve(const RunConfig& run) {
     parallel.set("device", run.device);
     engine.set("step_tokens", run.step_tokens);
     engine.set("kv_tokens", run.kv_tokens);
+    engine.set("kv_memory", static_cast<std::int64_t>(run.kv_memory));
+    engine.set("prefix_reuse", run.prefix_reuse);
     Array tasks;
     for (const TaskRequest& task : run.tasks) {
         Object entry;
@@ -148,6 +162,10 @@ RunConfig read_run_config(const Value& merged, const std::string& source) {
     ConfigReader engine = reader.object("engine");
     run.step_tokens = engine.integer_or("step_tokens", 512, {1, 1 << 20});
     run.kv_tokens = engine.integer_or("kv_tokens", 0, {0, kMaxTokens});
+    run.kv_memory = read_bytes(engine, "kv_memory");
+    if (run.kv_tokens > 0 && run.kv_memory > 0)
+        engine.problem("kv_memory", "kv_tokens is set as well; expected one of the two");
+    run.prefix_reuse = engine.boolean_or("prefix_reuse", true);
 
     run.tasks = read_tasks(reader);
     run.task_paths = reader.strings_or("task_path", {});

@@ -61,7 +61,21 @@ void write_topology(ResultWriter& file, const std::vector<RankInfo>& ranks) {
                              [](Info r) { return r.cpus; })});
 }
 
-void write_timing(ResultWriter& file, const PhaseTimes& times, const std::vector<RankWork>& work) {
+void write_throughput(ResultWriter& file, const Throughput& throughput) {
+    const auto count = [&](const char* name, std::uint64_t value) {
+        file.write_attribute("/run/timing", name, static_cast<std::int64_t>(value));
+    };
+    count("tokens_asked", throughput.tokens_asked);
+    count("tokens_computed", throughput.tokens_computed);
+    file.write_attribute("/run/timing", "reuse_factor", throughput.reuse_factor());
+    count("prefill_tokens", throughput.prefill.tokens);
+    file.write_attribute("/run/timing", "prefill_tokens_per_second", throughput.prefill.rate());
+    count("decode_tokens", throughput.decode.tokens);
+    file.write_attribute("/run/timing", "decode_tokens_per_second", throughput.decode.rate());
+}
+
+void write_timing(ResultWriter& file, const PhaseTimes& times, const std::vector<RankWork>& work,
+                  const std::vector<RankInfo>& ranks) {
     file.write_group("/run/timing", "seconds on rank 0, and what each rank did");
     file.write_attribute("/run/timing", "plan_seconds", times.plan);
     file.write_attribute("/run/timing", "load_seconds", times.load);
@@ -69,28 +83,65 @@ void write_timing(ResultWriter& file, const PhaseTimes& times, const std::vector
     file.write_attribute("/run/timing", "gather_seconds", times.gather);
     file.write_attribute("/run/timing", "score_seconds", times.score);
     file.write_attribute("/run/timing", "total_seconds", times.total);
+    write_throughput(file, throughput_of(work, ranks));
     using Work = const RankWork&;
     file.write_columns(
         "/run/timing",
         {column<std::int64_t>("chunks", "chunks that this rank's group was handed (leaders only)",
                               work, [](Work w) { return w.chunks; }),
          column<std::int64_t>("steps", "forward steps", work,
-                              [](Work w) { return w.counters.steps; }),
-         column<std::int64_t>("tokens_asked", "input tokens as if each request ran alone", work,
-                              [](Work w) { return w.counters.tokens_asked; }),
+                              [](Work w) { return w.counters.steps(); }),
+         column<std::int64_t>("tokens_asked",
+                              "tokens that would go through the decoder if each request ran alone",
+                              work, [](Work w) { return w.counters.tokens_asked; }),
          column<std::int64_t>("tokens_computed", "tokens that went through the decoder", work,
                               [](Work w) { return w.counters.tokens_computed; }),
          column<std::int64_t>("tokens_generated", "tokens sampled", work,
                               [](Work w) { return w.counters.tokens_generated; }),
          column<std::int64_t>("rows_scored", "rows that went through the output head", work,
                               [](Work w) { return w.counters.rows_scored; }),
+         column<std::int64_t>("prefill_tokens", "tokens computed in steps with input tokens", work,
+                              [](Work w) { return w.counters.prefill.tokens; }),
+         column<double>("prefill_seconds", "seconds in these steps", work,
+                        [](Work w) { return w.counters.prefill.seconds; }),
+         column<std::int64_t>("decode_tokens", "tokens computed in steps of generated tokens only",
+                              work, [](Work w) { return w.counters.decode.tokens; }),
+         column<double>("decode_seconds", "seconds in these steps", work,
+                        [](Work w) { return w.counters.decode.seconds; }),
          column<double>("engine_seconds", "seconds inside the engine", work,
-                        [](Work w) { return w.counters.seconds; }),
+                        [](Work w) { return w.counters.seconds(); }),
          column<std::int64_t>("peak_bytes", "largest resident set of the process", work,
                               [](Work w) { return w.peak_bytes; })});
 }
 
 }  // namespace
+
+double Throughput::reuse_factor() const {
+    return tokens_computed > 0
+               ? static_cast<double>(tokens_asked) / static_cast<double>(tokens_computed)
+               : 1;
+}
+
+Throughput throughput_of(const std::vector<RankWork>& work, const std::vector<RankInfo>& ranks) {
+    Throughput sum;
+    std::size_t leaders = 0;
+    const auto add = [](Throughput::Phase& phase, const EnginePhase& part) {
+        phase.tokens += part.tokens;
+        phase.seconds += part.seconds;
+    };
+    for (std::size_t rank = 0; rank < work.size(); ++rank) {
+        if (ranks[rank].place.tp_rank != 0) continue;  // the same tokens again
+        const EngineCounters& counters = work[rank].counters;
+        sum.tokens_asked += counters.tokens_asked;
+        sum.tokens_computed += counters.tokens_computed;
+        add(sum.prefill, counters.prefill);
+        add(sum.decode, counters.decode);
+        ++leaders;
+    }
+    for (Throughput::Phase* phase : {&sum.prefill, &sum.decode})
+        if (leaders > 0) phase->seconds /= static_cast<double>(leaders);
+    return sum;
+}
 
 std::string pack_rank_work(const RankWork& work) {
     return {reinterpret_cast<const char*>(&work), sizeof work};
@@ -139,7 +190,7 @@ void write_run_record(ResultWriter& file, const RunRecord& record) {
          column<std::string>("sha256", "SHA-256 over these files", tasks,
                              [](Planned t) { return t.data_hash; })});
     write_topology(file, record.topology.ranks);
-    write_timing(file, record.times, record.work);
+    write_timing(file, record.times, record.work, record.topology.ranks);
 }
 
 }  // namespace muster

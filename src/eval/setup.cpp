@@ -67,6 +67,17 @@ std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
                     needed, "; expected at least that: raise --kv-tokens or lower --max-length"));
         return round_to_pages(run.kv_tokens);
     }
+    if (run.kv_memory > 0) {
+        const std::uint64_t tokens =
+            std::min<std::uint64_t>(run.kv_memory / per_token, std::uint64_t{1} << 30);
+        if (static_cast<std::int64_t>(tokens) < needed)
+            throw UserError(cat("engine.kv_memory is ", format_bytes(run.kv_memory),
+                                " but the longest request needs ",
+                                format_bytes(static_cast<std::uint64_t>(needed) * per_token),
+                                " of keys and values per rank; expected at least that: raise "
+                                "--kv-memory or lower --max-length"));
+        return static_cast<std::int64_t>(tokens) / kKvPageTokens * kKvPageTokens;
+    }
     const auto affordable = static_cast<std::int64_t>(free_bytes_per_rank * 2 / 5 / per_token);
     if (affordable < needed)
         throw UserError(cat(

@@ -140,13 +140,21 @@ void parallel_for(std::size_t count, int threads, const std::function<void(std::
     if (error) std::rethrow_exception(error);
 }
 
-bool same_input(const Request& a, const Request& b) {
-    return a.kind == Request::Kind::score && b.kind == Request::Kind::score &&
-           a.tokens.size() == b.tokens.size() &&
-           std::equal(a.tokens.begin(), a.tokens.end() - 1, b.tokens.begin());
+/// Tokens of `request` that go through the model: the last one of a score does not.
+std::size_t input_size(const Request& request) {
+    return request.tokens.size() - (request.kind == Request::Kind::score ? 1 : 0);
 }
 
-void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> tokenized) {
+/// Input tokens that both begin with.
+std::size_t common_input(const Request& a, const Request& b) {
+    const auto size = static_cast<std::ptrdiff_t>(std::min(input_size(a), input_size(b)));
+    const auto end =
+        std::mismatch(a.tokens.begin(), a.tokens.begin() + size, b.tokens.begin()).first;
+    return static_cast<std::size_t>(end - a.tokens.begin());
+}
+
+void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> tokenized,
+                 bool prefix_reuse) {
     const auto task_index = static_cast<std::uint32_t>(plan.tasks.size());
     task.first_request = plan.requests.size();
     for (std::uint32_t s = 0; s < tokenized.size(); ++s) {
@@ -162,11 +170,13 @@ void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> 
             request.id = plan.requests.size();
             plan.longest_request = std::max(plan.longest_request, kv_tokens_needed(request));
             const bool scores = request.kind == Request::Kind::score;
-            const bool repeated = i > 0 && same_input(request, plan.requests.back());
-            const std::size_t input = repeated ? 0 : request.tokens.size() - (scores ? 1 : 0);
+            const bool shares = prefix_reuse && !plan.requests.empty();
+            const std::size_t input =
+                input_size(request) - (shares ? common_input(request, plan.requests.back()) : 0);
             const std::size_t generated =
                 scores ? 0 : static_cast<std::size_t>(request.max_new_tokens);
             plan.costs.push_back(static_cast<std::uint32_t>(input + generated));
+            task.asked_tokens += input_size(request);
             task.input_tokens += input;
             task.max_generated_tokens += generated;
             if (scores)
@@ -225,7 +235,7 @@ WorkPlan make_work_plan(const TaskSelection& selection, const RunConfig& run,
         } catch (const UserError& e) {
             throw UserError(cat("task ", spec.name, ": ", e.what()));
         }
-        append_task(plan, std::move(planned), std::move(tokenized));
+        append_task(plan, std::move(planned), std::move(tokenized), run.prefix_reuse);
         progress.update(plan.tasks.size(), spec.name);
     }
     progress.finish();

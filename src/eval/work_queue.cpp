@@ -50,7 +50,8 @@ class Server {
           plan_(&plan),
           queue_(plan, leaders.size(), min_chunk_cost),
           done_(static_cast<std::size_t>(leaders.size())),
-          progress_("evaluate", "tokens", plan.total_cost()) {}
+          total_(plan.total_cost()),
+          progress_("evaluate", "tokens", total_) {}
 
     Chunk take() { return queue_.next(); }
 
@@ -71,7 +72,8 @@ class Server {
             sends_.push_back(leaders_->start_send(message->from, kWork, bytes));
         }
         std::erase_if(sends_, [](const auto& send) { return send->done(); });
-        progress_.update(total_done());
+        // What several ranks begin with is planned once but computed by each.
+        progress_.update(std::min(total_done(), total_));
     }
 
     /// Serves until every other leader is done.
@@ -97,6 +99,7 @@ class Server {
     ChunkQueue queue_;
     std::vector<std::uint64_t> done_;
     std::vector<std::unique_ptr<PendingSend>> sends_;
+    std::uint64_t total_;
     Progress progress_;
     int leaders_done_ = 0;
 };

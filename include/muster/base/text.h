@@ -2,6 +2,7 @@
 // Small text helpers that every room needs.
 
 #include <cstdint>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -29,6 +30,9 @@ bool matches_glob(std::string_view pattern, std::string_view text);
 std::string closest_match(std::string_view word, const std::vector<std::string>& candidates);
 /// `; did you mean "x"?`, or "" if nothing is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates);
+/// "1.5G" → 1610612736: a number with K, M, G, T or KiB… for powers of 1024, KB… for powers of 1000,
+/// B or nothing for bytes. Nothing for any other text and beyond 2⁶².
+std::optional<std::uint64_t> parse_bytes(std::string_view text);
 /// 1536 → "1.5 KiB".
 std::string format_bytes(std::uint64_t bytes);
 /// 3723 → "1:02:03", 12.34 → "12.3 s".

@@ -13,6 +13,8 @@ enum class ReportFormat { text, markdown, csv, json };
 
 /// The summary of `file` in the given format; the text form also says what was run.
 std::string format_report(const ResultReader& file, ReportFormat format);
+/// How many tokens were asked for and computed, and how fast: one line, "" if `file` does not say.
+std::string format_work(const ResultReader& file);
 /// Only the table, for the end of a run.
 std::string format_summary(const std::vector<SummaryRow>& rows);
 

@@ -36,7 +36,9 @@ struct RunConfig {
     std::string device = "auto";  ///< auto | cpu
     // engine
     std::int64_t step_tokens = 512;
-    std::int64_t kv_tokens = 0;  ///< per rank; 0: from free memory
+    std::int64_t kv_tokens = 0;   ///< per rank; 0: from kv_memory
+    std::uint64_t kv_memory = 0;  ///< bytes per rank; 0: from free memory
+    bool prefix_reuse = true;     ///< compute common beginnings of requests once
     // tasks
     std::vector<TaskRequest> tasks;
     std::vector<std::string> task_paths;

@@ -30,6 +30,21 @@ struct RankWork {
 std::string pack_rank_work(const RankWork& work);
 RankWork unpack_rank_work(const std::string& bytes);
 
+/// What all replicas of the model did together.
+struct Throughput {
+    struct Phase {
+        std::uint64_t tokens = 0;
+        double seconds = 0;  ///< mean over replicas
+        double rate() const { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
+    };
+    std::uint64_t tokens_asked = 0, tokens_computed = 0;
+    Phase prefill, decode;
+    /// How many tokens each computed one stands for.
+    double reuse_factor() const;
+};
+/// `work` and `ranks` by rank in the world.
+Throughput throughput_of(const std::vector<RankWork>& work, const std::vector<RankInfo>& ranks);
+
 /// Seconds of each phase on rank 0.
 struct PhaseTimes {
     double plan = 0, load = 0, inference = 0, gather = 0, score = 0, total = 0;

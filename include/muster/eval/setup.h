@@ -28,7 +28,7 @@ struct ModelFiles {
 /// and against the run's tensor-parallel degree and max_length. Throws UserError.
 ModelFiles load_model_files(const RunConfig& run);
 
-/// KV tokens per rank: what the run file says, else up to 65,536 within 40 % of this rank's share
+/// KV tokens per rank: what the run file says, in tokens or in bytes, else up to 65,536 within 40 % of this rank's share
 /// of free memory. Throws UserError with the bytes if the longest request does not fit.
 std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
                               std::int64_t longest_request, std::uint64_t free_bytes_per_rank);

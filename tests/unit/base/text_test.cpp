@@ -59,6 +59,20 @@ TEST_CASE("closest_match suggests what is near and stays silent otherwise") {
     CHECK(did_you_mean("temperature", keys) == "");
 }
 
+TEST_CASE("parse_bytes") {
+    CHECK(parse_bytes("0") == 0u);
+    CHECK(parse_bytes("123") == 123u);
+    CHECK(parse_bytes("123 B") == 123u);
+    CHECK(parse_bytes("2k") == 2048u);
+    CHECK(parse_bytes("2KiB") == 2048u);
+    CHECK(parse_bytes("2KB") == 2000u);
+    CHECK(parse_bytes(" 1.5 GiB ") == std::uint64_t{3} << 29);
+    CHECK(parse_bytes("4T") == std::uint64_t{4} << 40);
+    for (const char* text :
+         {"", "G", "-1", "1X", "1KK", "1iB", "1 2", "1e9", "nan", "inf", "9999999T"})
+        CHECK_MESSAGE(!parse_bytes(text), text);
+}
+
 TEST_CASE("format_bytes, format_duration, format_count") {
     CHECK(format_bytes(0) == "0 B");
     CHECK(format_bytes(1023) == "1023 B");

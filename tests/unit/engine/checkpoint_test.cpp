@@ -1,4 +1,4 @@
-// On real decoders: the same bits for every step size, KV budget, merging, order and number of
+// On real decoders: the same bits for every step size, KV budget, prefix reuse, order and number of
 // threads.
 
 #include <doctest/doctest.h>
@@ -31,7 +31,7 @@ TEST_CASE("completions have the same bits however the work is cut") {
         CHECK(expected == packed(1, {.max_step_rows = 7, .kv_tokens = 192}));
         CHECK(expected == packed(2, {.max_step_rows = 64, .kv_tokens = 500}));
         CHECK(expected ==
-              packed(2, {.max_step_rows = 512, .kv_tokens = 20000, .merge_equal_inputs = false}));
+              packed(2, {.max_step_rows = 512, .kv_tokens = 20000, .prefix_reuse = false}));
         std::reverse(requests.begin(), requests.end());
         CHECK(expected == packed(1, {.max_step_rows = 64, .kv_tokens = 20000}));
         // Each request alone.

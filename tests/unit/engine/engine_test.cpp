@@ -7,33 +7,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "byte_tokenizer.h"
 #include "expected.h"
 #include "fake_model.h"
 #include "muster/base/error.h"
+#include "numbers.h"
 
 using namespace muster;
 using namespace muster::test;
 
 namespace {
-
-/// A fixed sequence of numbers below `end`.
-class Numbers {
- public:
-    std::int32_t below(std::int32_t end) {
-        state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-        return static_cast<std::int32_t>((state_ >> 33) % static_cast<std::uint64_t>(end));
-    }
-    std::vector<std::int32_t> tokens(std::int32_t count) {
-        std::vector<std::int32_t> tokens;
-        while (count-- > 0) tokens.push_back(below(kFakeVocab));
-        return tokens;
-    }
-
- private:
-    std::uint64_t state_ = 11;
-};
 
 Request score_request(std::vector<std::int32_t> tokens, std::int32_t first_scored) {
     Request request;
@@ -47,7 +32,7 @@ std::vector<Request> mixed_requests() {
     Numbers numbers;
     std::vector<Request> requests;
     for (int document = 0; document < 20; ++document) {
-        const auto context = numbers.tokens(1 + numbers.below(180));
+        const auto context = numbers.tokens(1 + numbers.below(180), kFakeVocab);
         const auto size = static_cast<std::int32_t>(context.size());
         for (std::int32_t choice = 0; choice < 4; ++choice) {
             auto tokens = context;
@@ -87,56 +72,178 @@ void check_same(const Completion& got, const Completion& expected) {
 
 }  // namespace
 
+namespace {
+
+/// Documents of a task with a long common beginning: choices of several tokens, and generations.
+std::vector<Request> few_shot_requests() {
+    Numbers numbers(17);
+    std::vector<Request> requests;
+    for (int task = 0; task < 3; ++task) {
+        const auto shots = numbers.tokens(100 + 40 * task, kFakeVocab);
+        for (int document = 0; document < 12; ++document) {
+            auto context = shots;
+            const auto question = numbers.tokens(1 + numbers.below(60), kFakeVocab);
+            context.insert(context.end(), question.begin(), question.end());
+            const auto size = static_cast<std::int32_t>(context.size());
+            for (std::int32_t choice = 0; choice < 4; ++choice) {
+                auto tokens = context;
+                const auto answer = numbers.tokens(1 + numbers.below(9), 4);
+                tokens.insert(tokens.end(), answer.begin(), answer.end());
+                requests.push_back(score_request(tokens, size));
+            }
+            if (task != 1) continue;
+            Request generate;
+            generate.kind = Request::Kind::generate;
+            generate.tokens = context;
+            generate.max_new_tokens = 1 + numbers.below(30);
+            if (document % 2) generate.sampling = {.temperature = 1, .seed = 5};
+            for (generate.repeat = 0; generate.repeat < 3; ++generate.repeat)
+                requests.push_back(generate);
+        }
+    }
+    for (std::size_t i = 0; i < requests.size(); ++i) requests[i].id = i;
+    return requests;
+}
+
+std::vector<Completion> expected_completions(const std::vector<Request>& requests,
+                                             const Tokenizer& tokenizer, RopeType rope) {
+    std::vector<Completion> expected;
+    for (const Request& request : requests)
+        expected.push_back(expected_completion(request, tokenizer, rope));
+    return expected;
+}
+
+/// Runs `requests` in calls of at most `chunk` and compares.
+void check_run(Engine& engine, const std::vector<Request>& requests,
+               const std::vector<Completion>& expected, std::size_t chunk) {
+    for (std::size_t begin = 0; begin < requests.size(); begin += chunk) {
+        const std::size_t end = std::min(begin + chunk, requests.size());
+        const auto got = engine.run({requests.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     requests.begin() + static_cast<std::ptrdiff_t>(end)},
+                                    {});
+        REQUIRE(got.size() == end - begin);
+        for (std::size_t i = begin; i < end; ++i) check_same(got[i - begin], expected[i]);
+    }
+}
+
+}  // namespace
+
 TEST_CASE(
-    "completions are those of each request alone, whatever the steps, pages, order and merging") {
+    "completions are those of each request alone, whatever the steps, pages, order and reuse") {
     const Tokenizer tokenizer = byte_tokenizer();
     std::vector<Request> requests = mixed_requests();
-    std::vector<Completion> expected;
-    for (const Request& request : requests) {
-        expected.push_back(expected_completion(request, tokenizer));
-    }
-    int stopped = 0;
-    for (const Completion& completion : expected)
-        stopped += completion.finish == FinishReason::stop_string;
-    REQUIRE(stopped > 3);
-
-    for (const bool merge : {true, false}) {
-        for (const std::int64_t rows : {1, 7, 64, 512, 4096}) {
-            for (const std::int64_t kv_tokens : {320, 1000, 100000}) {
-                CAPTURE(merge);
-                CAPTURE(rows);
-                CAPTURE(kv_tokens);
-                std::reverse(requests.begin(), requests.end());
-                std::reverse(expected.begin(), expected.end());
-                FakeModel model(rows);
-                Engine engine(
-                    model, tokenizer,
-                    {.max_step_rows = rows, .kv_tokens = kv_tokens, .merge_equal_inputs = merge});
-                const auto got = engine.run(requests, {});
-                REQUIRE(got.size() == expected.size());
-                for (std::size_t i = 0; i < got.size(); ++i) check_same(got[i], expected[i]);
-                CHECK(model.largest_step <= rows);
-                if (rows == 512 && kv_tokens > 2000) CHECK(model.most_sequences > 4);
+    for (const RopeType rope : {RopeType::standard, RopeType::dynamic}) {
+        CAPTURE(rope);
+        std::vector<Completion> expected = expected_completions(requests, tokenizer, rope);
+        int stopped = 0;
+        for (const Completion& completion : expected)
+            stopped += completion.finish == FinishReason::stop_string;
+        REQUIRE(stopped > 3);
+        for (const bool reuse : {true, false}) {
+            for (const std::int64_t rows : {1, 7, 64, 512, 4096}) {
+                for (const std::int64_t kv_tokens : {320, 1000, 100000}) {
+                    CAPTURE(reuse);
+                    CAPTURE(rows);
+                    CAPTURE(kv_tokens);
+                    std::reverse(requests.begin(), requests.end());
+                    std::reverse(expected.begin(), expected.end());
+                    FakeModel model(rows, rope);
+                    Engine engine(
+                        model, tokenizer,
+                        {.max_step_rows = rows, .kv_tokens = kv_tokens, .prefix_reuse = reuse});
+                    check_run(engine, requests, expected, requests.size());
+                    CHECK(model.largest_step <= rows);
+                    if (rows == 512 && kv_tokens > 2000) CHECK(model.most_sequences > 4);
+                    const EngineCounters& counters = engine.counters();
+                    if (reuse)
+                        CHECK(counters.tokens_computed < counters.tokens_asked);
+                    else
+                        CHECK(counters.tokens_computed == counters.tokens_asked);
+                }
             }
         }
     }
 }
 
+TEST_CASE("calls share what they begin with, and no result depends on it") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    const std::vector<Request> requests = few_shot_requests();
+    for (const RopeType rope : {RopeType::standard, RopeType::dynamic}) {
+        const auto expected = expected_completions(requests, tokenizer, rope);
+        for (const std::size_t chunk : {1u, 3u, 7u, 50u, 1000u}) {
+            for (const std::int64_t kv_tokens : {320, 512, 900, 20000}) {
+                for (const std::int64_t rows : {5, 100, 1000}) {
+                    CAPTURE(rope);
+                    CAPTURE(chunk);
+                    CAPTURE(kv_tokens);
+                    CAPTURE(rows);
+                    FakeModel model(rows, rope);
+                    Engine engine(model, tokenizer,
+                                  {.max_step_rows = rows, .kv_tokens = kv_tokens});
+                    check_run(engine, requests, expected, chunk);
+                    // Again, from whatever the first round left.
+                    check_run(engine, requests, expected, chunk + 1);
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("each token of the trie is computed once, within a call and over calls") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    std::vector<Request> requests = few_shot_requests();
+    std::erase_if(requests,
+                  [](const Request& request) { return request.kind == Request::Kind::generate; });
+    std::set<std::vector<std::int32_t>> prefixes;
+    std::uint64_t asked = 0;
+    for (const Request& request : requests) {
+        asked += request.tokens.size() - 1;
+        for (std::size_t size = 1; size < request.tokens.size(); ++size)
+            prefixes.emplace(request.tokens.begin(),
+                             request.tokens.begin() + static_cast<std::ptrdiff_t>(size));
+    }
+    for (const std::size_t chunk : {requests.size(), std::size_t{8}, std::size_t{4}}) {
+        CAPTURE(chunk);
+        FakeModel model(256);
+        Engine engine(model, tokenizer, {.max_step_rows = 256, .kv_tokens = 100000});
+        check_run(engine, requests, expected_completions(requests, tokenizer, RopeType::standard),
+                  chunk);
+        CHECK(engine.counters().tokens_asked == asked);
+        // The next call finds what its first document shares with the last one of this call; what
+        // it shares with others only, a token or two by chance, is computed again.
+        const std::uint64_t again = chunk == requests.size() ? 0 : 5;
+        CHECK(engine.counters().tokens_computed >= prefixes.size());
+        CHECK(engine.counters().tokens_computed <= prefixes.size() + again);
+    }
+    // Results without reuse are the same; the work is not.
+    FakeModel model(256);
+    Engine engine(model, tokenizer,
+                  {.max_step_rows = 256, .kv_tokens = 100000, .prefix_reuse = false});
+    engine.run(requests, {});
+    CHECK(engine.counters().tokens_computed == asked);
+    CHECK(asked > 5 * prefixes.size());
+    CHECK(model.pages_copied == 0);
+}
+
 TEST_CASE("an engine runs again and counts on") {
     const Tokenizer tokenizer = byte_tokenizer();
     FakeModel model(16);
-    Engine engine(model, tokenizer, {.max_step_rows = 16, .kv_tokens = 64});
-    const std::vector<Request> requests = {score_request(Numbers().tokens(20), 5)};
-    const auto first = engine.run(requests, {}), second = engine.run(requests, {});
+    Engine engine(model, tokenizer, {.max_step_rows = 16, .kv_tokens = 128});
+    const std::vector<Request> requests = {score_request(Numbers().tokens(20, kFakeVocab), 5)};
+    const auto first = engine.run(requests, {});
+    CHECK(engine.counters().steps() == 2);
+    CHECK(engine.counters().tokens_computed == 19);
+    const auto second = engine.run(requests, {});
     check_same(second[0], first[0]);
-    CHECK(engine.counters().steps == 4);
+    CHECK(engine.counters().steps() == 3);
+    CHECK(engine.counters().tokens_computed == 19 + 15);  // rows that are scored come again
     CHECK(engine.run({}, {}).empty());
-    CHECK(engine.counters().steps == 4);
+    CHECK(engine.counters().steps() == 3);
 }
 
 TEST_CASE("equal inputs are computed once and only scored rows go to the head") {
     const Tokenizer tokenizer = byte_tokenizer();
-    const auto input = Numbers().tokens(30);
+    const auto input = Numbers().tokens(30, kFakeVocab);
     std::vector<Request> requests;
     for (std::int32_t choice = 0; choice < 4; ++choice) {
         auto tokens = input;
@@ -150,28 +257,50 @@ TEST_CASE("equal inputs are computed once and only scored rows go to the head") 
     Engine merged(model, tokenizer, {.max_step_rows = 512, .kv_tokens = 512});
     std::vector<std::uint64_t> steps_seen;
     merged.run(requests,
-               [&](const EngineCounters& counters) { steps_seen.push_back(counters.steps); });
+               [&](const EngineCounters& counters) { steps_seen.push_back(counters.steps()); });
     CHECK(merged.counters().tokens_asked == 150);
     CHECK(merged.counters().tokens_computed == 30);
     CHECK(merged.counters().rows_scored == 3);
     CHECK(merged.counters().tokens_generated == 0);
-    CHECK(merged.counters().seconds > 0);
+    CHECK(merged.counters().seconds() > 0);
     CHECK(steps_seen == std::vector<std::uint64_t>{1});
     CHECK(model.full_logit_rows == 0);
 
     Engine single(model, tokenizer,
-                  {.max_step_rows = 512, .kv_tokens = 512, .merge_equal_inputs = false});
+                  {.max_step_rows = 512, .kv_tokens = 512, .prefix_reuse = false});
     single.run(requests, {});
     CHECK(single.counters().tokens_asked == 150);
     CHECK(single.counters().tokens_computed == 150);
     CHECK(single.counters().rows_scored == 7);
 }
 
+TEST_CASE("steps are counted by phase: with tokens of inputs, or generated ones only") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    Request request;
+    request.kind = Request::Kind::generate;
+    request.tokens = Numbers().tokens(100, kFakeVocab);
+    request.max_new_tokens = 5;
+    FakeModel model(64);
+    Engine engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 512});
+    engine.run({request, request}, {});
+    const EngineCounters& counters = engine.counters();
+    CHECK(counters.prefill.steps == 2);
+    CHECK(counters.prefill.tokens == 100);
+    CHECK(counters.decode.steps == 4);
+    CHECK(counters.decode.tokens == 8);
+    CHECK(counters.decode.seconds > 0);
+    CHECK(counters.tokens_computed == 108);
+    CHECK(counters.tokens_asked == 208);
+    CHECK(counters.tokens_generated == 10);
+    CHECK(counters.rows_scored == 9);
+    CHECK(model.pages_copied == 2);
+}
+
 TEST_CASE("greedy generation needs no logits on the host, every other kind does") {
     const Tokenizer tokenizer = byte_tokenizer();
     Request request;
     request.kind = Request::Kind::generate;
-    request.tokens = Numbers().tokens(10);
+    request.tokens = Numbers().tokens(10, kFakeVocab);
     request.max_new_tokens = 12;
     const auto logit_rows = [&](const SamplingOptions& sampling) {
         request.sampling = sampling;
@@ -180,7 +309,7 @@ TEST_CASE("greedy generation needs no logits on the host, every other kind does"
         const auto completion = engine.run({request}, {}).at(0);
         CHECK(completion.tokens.size() == 12);
         CHECK(engine.counters().tokens_generated == 12);
-        CHECK(engine.counters().tokens_asked == 10);
+        CHECK(engine.counters().tokens_asked == 21);
         CHECK(engine.counters().tokens_computed == 21);
         CHECK(engine.counters().rows_scored == 12);
         return model.full_logit_rows;
@@ -194,7 +323,7 @@ TEST_CASE("a budget that cannot hold the longest request is the user's to mend")
     const Tokenizer tokenizer = byte_tokenizer();
     FakeModel model(64);
     Engine engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 100});
-    Request request = score_request(Numbers().tokens(130), 1);
+    Request request = score_request(Numbers().tokens(130, kFakeVocab), 1);
     request.id = 17;
     try {
         engine.run({request}, {});

@@ -9,7 +9,7 @@
 namespace muster::test {
 namespace {
 
-Completion expected_score(const Request& request) {
+Completion expected_score(const Request& request, std::int64_t length) {
     Completion completion;
     completion.id = request.id;
     completion.is_greedy = true;
@@ -17,7 +17,7 @@ Completion expected_score(const Request& request) {
     for (std::size_t next = 1; next < request.tokens.size(); ++next) {
         history = fake_hash(history, request.tokens[next - 1]);
         if (static_cast<std::int32_t>(next) < request.first_scored) continue;
-        const auto row = fake_logits(history, static_cast<std::int64_t>(request.tokens.size()) - 1);
+        const auto row = fake_logits(history, length);
         const RowScore score = fake_score(row);
         const std::int32_t target = request.tokens[next];
         completion.token_logprobs.push_back(static_cast<float>(
@@ -41,8 +41,13 @@ bool has_stop(const std::string& text, const Request& request) {
 
 }  // namespace
 
-Completion expected_completion(const Request& request, const Tokenizer& tokenizer) {
-    if (request.kind == Request::Kind::score) return expected_score(request);
+Completion expected_completion(const Request& request, const Tokenizer& tokenizer, RopeType rope) {
+    const auto size = static_cast<std::int64_t>(request.tokens.size());
+    const bool scores = request.kind == Request::Kind::score;
+    const std::int64_t length = rope != RopeType::dynamic ? 0
+                                : scores                  ? size - 1
+                                                          : size + request.max_new_tokens;
+    if (scores) return expected_score(request, length);
     Completion completion;
     completion.id = request.id;
     if (request.max_new_tokens == 0) completion.finish = FinishReason::length;
@@ -52,8 +57,7 @@ Completion expected_completion(const Request& request, const Tokenizer& tokenize
     for (const std::int32_t token : all) history = fake_hash(history, token);
     while (completion.finish == FinishReason::none) {
         const auto position = static_cast<std::uint32_t>(completion.tokens.size());
-        auto row = fake_logits(
-            history, static_cast<std::int64_t>(request.tokens.size()) + request.max_new_tokens);
+        auto row = fake_logits(history, length);
         penalize_repetition(row, distinct(all), sampling.repetition_penalty);
         const std::int32_t token =
             sampling.greedy() ? argmax(row)

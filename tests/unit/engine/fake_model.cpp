@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -43,8 +44,9 @@ RowScore fake_score(const std::vector<float>& row) {
     return {std::log(sum), static_cast<std::int32_t>(best - row.begin())};
 }
 
-FakeModel::FakeModel(std::int64_t max_step_rows) : max_step_rows_(max_step_rows) {
+FakeModel::FakeModel(std::int64_t max_step_rows, RopeType rope) : max_step_rows_(max_step_rows) {
     config_.vocab_size = kFakeVocab;
+    config_.rope.type = rope;
 }
 
 Backend& FakeModel::backend() {
@@ -63,6 +65,8 @@ void FakeModel::copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) {
     for (const PageCopy& copy : copies) {
         require(copy.from >= 0 && copy.from < kv.num_pages, "page to copy from exists");
         require(copy.to >= 0 && copy.to < kv.num_pages, "page to copy to exists");
+        require(copy.from != copy.to, "a copy has another page");
+        ++pages_copied;
         std::copy_n(cache + copy.from * kKvPageTokens, kKvPageTokens,
                     cache + copy.to * kKvPageTokens);
     }
@@ -80,7 +84,8 @@ void FakeModel::check(const StepBatch& batch, const KvCache& kv) const {
                 (batch.output_rows.front() >= 0 && batch.output_rows.back() < rows),
             "output rows exist");
     std::int64_t row = 0;
-    std::set<std::int32_t> pages;
+    std::map<std::int32_t, int> readers;
+    std::set<std::int32_t> written;
     for (std::size_t s = 0; s < batch.sequences.size(); ++s) {
         const AttentionSequence& sequence = batch.sequences[s];
         const std::int64_t end = sequence.first_position + sequence.num_rows;
@@ -89,12 +94,17 @@ void FakeModel::check(const StepBatch& batch, const KvCache& kv) const {
         require(static_cast<std::int64_t>(sequence.pages.size()) ==
                     (end + kKvPageTokens - 1) / kKvPageTokens,
                 "number of pages");
-        for (const std::int32_t page : sequence.pages) {
+        for (std::size_t i = 0; i < sequence.pages.size(); ++i) {
+            const std::int32_t page = sequence.pages[i];
             require(page >= 0 && page < kv.num_pages, "page exists");
-            require(pages.insert(page).second, "a page has one owner");
+            ++readers[page];
+            if (static_cast<std::int32_t>(i) >= sequence.first_position / kKvPageTokens)
+                written.insert(page);
         }
         row += sequence.num_rows;
     }
+    for (const std::int32_t page : written)
+        require(readers[page] == 1, "a page that is written belongs to one sequence");
     require(row == rows, "sequences cover all rows");
 }
 
@@ -120,7 +130,9 @@ Tensor FakeModel::forward(const StepBatch& batch, KvCache& kv) {
             for (std::int32_t p = 0; p <= sequence.first_position + i; ++p)
                 hash = fake_hash(hash, slot(sequence, p));
             history[row] = hash;
-            length[row] = static_cast<std::int32_t>(batch.lengths[s]);
+            length[row] = config_.rope.type == RopeType::dynamic
+                              ? static_cast<std::int32_t>(batch.lengths[s])
+                              : 0;
         }
     }
     Tensor hidden = int_tensor({static_cast<std::int64_t>(batch.output_rows.size()), 2}, 0);

@@ -17,14 +17,14 @@ inline constexpr std::int32_t kFakeVocab = 258;  ///< that of byte_tokenizer()
 inline constexpr std::uint32_t kEmptyHistory = 2166136261u;
 std::uint32_t fake_hash(std::uint32_t history, std::int32_t token);
 /// Logits [vocab] after a history; multiples of 1/8, so that ties occur. `length` is the sequence's
-/// StepBatch length.
+/// StepBatch length for a model whose rope depends on it, 0 for others.
 std::vector<float> fake_logits(std::uint32_t history, std::int64_t length);
 /// Log-sum-exp and argmax of a row.
 RowScore fake_score(const std::vector<float>& row);
 
 class FakeModel final : public Model {
  public:
-    explicit FakeModel(std::int64_t max_step_rows);
+    explicit FakeModel(std::int64_t max_step_rows, RopeType rope = RopeType::standard);
 
     const ModelConfig& config() const override { return config_; }
     Backend& backend() override;
@@ -39,6 +39,7 @@ class FakeModel final : public Model {
     std::int64_t largest_step = 0;     ///< rows
     std::int64_t full_logit_rows = 0;  ///< rows that logits() was asked for
     std::size_t most_sequences = 0;    ///< in one step
+    std::int64_t pages_copied = 0;
 
  private:
     void check(const StepBatch& batch, const KvCache& kv) const;

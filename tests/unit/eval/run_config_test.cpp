@@ -55,6 +55,26 @@ TEST_CASE("the resolved configuration reads back as itself") {
     CHECK(again.tasks[0].overrides.find("repeats")->as_integer() == 3);
 }
 
+TEST_CASE("the KV cache is given in tokens or in bytes") {
+    const auto engine = [](const std::string& keys) {
+        return R"({"model": {"path": "m"}, "tasks": ["a"], "engine": {)" + keys + "}}";
+    };
+    const auto kv_memory = [&](const std::string& keys) {
+        return read_run_config(parse_json(engine(keys), "test"), "a.json").kv_memory;
+    };
+    CHECK(kv_memory("") == 0);
+    CHECK(kv_memory(R"("kv_memory": 1000)") == 1000);
+    CHECK(kv_memory(R"("kv_memory": "2GiB")") == std::uint64_t{2} << 30);
+    CHECK(problems_of(engine(R"("kv_memory": "2 ducks")")).find("/engine/kv_memory") !=
+          std::string::npos);
+    CHECK(problems_of(engine(R"("kv_memory": -1)")).find("/engine/kv_memory") != std::string::npos);
+    CHECK(problems_of(engine(R"("kv_memory": 1, "kv_tokens": 1)")).find("one of the two") !=
+          std::string::npos);
+    const std::string off = engine(R"("prefix_reuse": false)");
+    CHECK_FALSE(read_run_config(parse_json(off, "test"), "a.json").prefix_reuse);
+    CHECK(read_run_config(parse_json(engine(""), "test"), "a.json").prefix_reuse);
+}
+
 TEST_CASE("all problems come at once, with suggestions") {
     const std::string message = problems_of(
         R"({"model": {"path": "m", "dtpye": "auto"}, "tasks": [], "limit": 0, "sed": 1, "parallel": {"device": "tpu"}})");
