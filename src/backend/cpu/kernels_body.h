@@ -31,54 +31,67 @@ namespace {
 
 // --- conversions ---------------------------------------------------------------------------------
 
-inline float widen_bf16_bits(std::uint16_t bits) {
-    return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+template <DType type>
+constexpr std::int64_t kItem = type == DType::f32 ? 4 : 2;
+
+/// Sixteen elements of a type as floats.
+template <DType type>
+inline Vec load_as(const void* p) {
+    if constexpr (type == DType::f32) return load(static_cast<const float*>(p));
+    if constexpr (type == DType::f16) return load_f16(static_cast<const std::uint16_t*>(p));
+    if constexpr (type == DType::bf16) return load_bf16(static_cast<const std::uint16_t*>(p));
 }
-inline std::uint16_t narrow_bf16(float value) {
-    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
-    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    const std::uint32_t quiet_nan = (bits >> 16) | 0x40u;
-    return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
+template <DType type>
+inline void store_as(void* p, Vec a) {
+    if constexpr (type == DType::f32) store(static_cast<float*>(p), a);
+    if constexpr (type == DType::f16) store_f16(static_cast<std::uint16_t*>(p), a);
+    if constexpr (type == DType::bf16) store_bf16(static_cast<std::uint16_t*>(p), a);
+}
+/// The first n ≤ 16 elements; the other lanes are zero.
+template <DType type>
+inline Vec load_some(const void* p, std::int64_t n) {
+    if (n == kLanes) return load_as<type>(p);
+    alignas(64) std::byte padded[64] = {};
+    __builtin_memcpy(padded, p, static_cast<std::size_t>(n * kItem<type>));
+    return load_as<type>(padded);
+}
+template <DType type>
+inline void store_some(void* p, Vec a, std::int64_t n) {
+    if (n == kLanes) return store_as<type>(p, a);
+    alignas(64) std::byte all[64];
+    store_as<type>(all, a);
+    __builtin_memcpy(p, all, static_cast<std::size_t>(n * kItem<type>));
+}
+
+/// Calls call<type>(…) for a type that is known only when the program runs.
+#define MUSTER_BY_TYPE(type, call, ...)                   \
+    (type == DType::f32   ? call<DType::f32>(__VA_ARGS__) \
+     : type == DType::f16 ? call<DType::f16>(__VA_ARGS__) \
+                          : call<DType::bf16>(__VA_ARGS__))
+
+template <DType type>
+void widen_all(const std::byte* in, std::int64_t n, float* out) {
+    for (std::int64_t i = 0; i < n; i += kLanes) {
+        const std::int64_t m = n - i < kLanes ? n - i : kLanes;
+        store_some<DType::f32>(out + i, load_some<type>(in + i * kItem<type>, m), m);
+    }
+}
+template <DType type>
+void narrow_all(const float* in, std::int64_t n, std::byte* out) {
+    for (std::int64_t i = 0; i < n; i += kLanes) {
+        const std::int64_t m = n - i < kLanes ? n - i : kLanes;
+        store_some<type>(out + i * kItem<type>, load_some<DType::f32>(in + i, m), m);
+    }
 }
 
 void to_f32(const void* in, DType type, std::int64_t n, float* out) {
-    if (type == DType::f32) {
-        __builtin_memcpy(out, in, static_cast<std::size_t>(n) * sizeof(float));
-        return;
-    }
-    const auto* halves = static_cast<const std::uint16_t*>(in);
-    if (type == DType::bf16) {
-        for (std::int64_t i = 0; i < n; ++i) out[i] = widen_bf16_bits(halves[i]);
-        return;
-    }
-    std::int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) store(out + i, load_f16(halves + i));
-    if (i == n) return;
-    std::uint16_t padded[kLanes] = {};
-    float wide[kLanes];
-    __builtin_memcpy(padded, halves + i, static_cast<std::size_t>(n - i) * sizeof(std::uint16_t));
-    store(wide, load_f16(padded));
-    __builtin_memcpy(out + i, wide, static_cast<std::size_t>(n - i) * sizeof(float));
+    const auto* bytes = static_cast<const std::byte*>(in);
+    MUSTER_BY_TYPE(type, widen_all, bytes, n, out);
 }
 
 void from_f32(const float* in, std::int64_t n, DType type, void* out) {
-    if (type == DType::f32) {
-        __builtin_memcpy(out, in, static_cast<std::size_t>(n) * sizeof(float));
-        return;
-    }
-    auto* halves = static_cast<std::uint16_t*>(out);
-    if (type == DType::bf16) {
-        for (std::int64_t i = 0; i < n; ++i) halves[i] = narrow_bf16(in[i]);
-        return;
-    }
-    std::int64_t i = 0;
-    for (; i + kLanes <= n; i += kLanes) store_f16(halves + i, load(in + i));
-    if (i == n) return;
-    float padded[kLanes] = {};
-    std::uint16_t narrow[kLanes];
-    __builtin_memcpy(padded, in + i, static_cast<std::size_t>(n - i) * sizeof(float));
-    store_f16(narrow, load(padded));
-    __builtin_memcpy(halves + i, narrow, static_cast<std::size_t>(n - i) * sizeof(std::uint16_t));
+    auto* bytes = static_cast<std::byte*>(out);
+    MUSTER_BY_TYPE(type, narrow_all, in, n, bytes);
 }
 
 // --- exp -----------------------------------------------------------------------------------------

@@ -119,6 +119,28 @@ inline void transpose(Vec* rows) {
 inline Vec load_f16(const std::uint16_t* p) {
     return {_mm256_cvtph_ps(load_8_halves(p)), _mm256_cvtph_ps(load_8_halves(p + 8))};
 }
+/// Rounded to bf16, in the low halves of eight lanes.
+inline __m256i narrow_bf16_lanes(__m256 a) {
+    const __m256i bits = _mm256_castps_si256(a);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+    const __m256i quiet_nan = _mm256_or_si256(bits, _mm256_set1_epi32(0x400000));
+    const __m256 kept = _mm256_blendv_ps(_mm256_castsi256_ps(sum), _mm256_castsi256_ps(quiet_nan),
+                                         _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    return _mm256_srli_epi32(_mm256_castps_si256(kept), 16);
+}
+inline void store_bf16(std::uint16_t* p, Vec a) {
+    // Packing works within halves of 128 bits; the quarters come out as 0, 2, 1, 3.
+    const __m256i packed = _mm256_packus_epi32(narrow_bf16_lanes(a.lo), narrow_bf16_lanes(a.hi));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(packed, 0xd8));
+}
+inline Vec load_bf16(const std::uint16_t* p) {
+    const auto widened = [](const std::uint16_t* halves) {
+        return _mm256_castsi256_ps(
+            _mm256_slli_epi32(_mm256_cvtepu16_epi32(load_8_halves(halves)), 16));
+    };
+    return {widened(p), widened(p + 8)};
+}
 inline void store_f16(std::uint16_t* p, Vec a) {
     constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a.lo, kNearest));

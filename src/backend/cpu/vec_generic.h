@@ -171,6 +171,23 @@ inline std::uint16_t narrow_f16(float value) {
     }
     return static_cast<std::uint16_t>(sign | half);
 }
+/// Float to bf16, round to nearest even; a NaN stays one.
+inline std::uint16_t narrow_bf16(float value) {
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
+    const std::uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const std::uint32_t quiet_nan = (bits >> 16) | 0x40u;
+    return static_cast<std::uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? quiet_nan : rounded);
+}
+inline void store_bf16(std::uint16_t* p, const Vec& a) {
+    for (int i = 0; i < 16; ++i) p[i] = narrow_bf16(a.v[i]);
+}
+inline Vec load_bf16(const std::uint16_t* p) {
+    Vec a;
+    for (int i = 0; i < 16; ++i) {
+        a.v[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(p[i]) << 16);
+    }
+    return a;
+}
 inline Vec load_f16(const std::uint16_t* p) {
     Vec a;
     for (int i = 0; i < 16; ++i) a.v[i] = widen_f16(p[i]);
