@@ -10,9 +10,9 @@
 namespace muster::cpu {
 
 int CpuBackend::product_threads(std::int64_t rows, const CpuMatrix& w) const {
-    // Multiply-adds by sixteen, or weights from memory at four bytes each.
+    // Multiply-adds by sixteen, or weights from memory at two bytes each.
     const double macs = static_cast<double>(rows) * static_cast<double>(w.n() * w.k());
-    return threads_for(std::max(macs / 16, static_cast<double>(w.bytes()) / 4));
+    return threads_for(std::max(macs / 16, static_cast<double>(w.bytes()) / 2));
 }
 
 template <typename Write>

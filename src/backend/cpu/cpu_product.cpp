@@ -14,6 +14,7 @@ constexpr std::int64_t kTile = kTileRows * kPanel;
 constexpr std::int64_t kPiece = 256;     // k of one pass over the blocks
 constexpr std::int64_t kMaxPanels = 4;   // of one pass; fewer where their sums would fill the cache
 constexpr std::int64_t kMaxBlocks = 64;  // of one run
+constexpr std::int64_t kStreamAhead = 16 << 10;  // bytes ahead when a single block passes by
 constexpr std::int64_t kSumFloats = 128 << 10;
 constexpr std::int64_t kWidenRows = 3 * kTileRows;  // from here on widening pays
 
@@ -44,6 +45,7 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     const std::int64_t levels = tree_levels(w.k_shards());
     max_panels_ = std::clamp<std::int64_t>(kSumFloats / (levels * longest_run_ * kTile), 1,
                                            std::min(kMaxPanels, ceil_div(w.panels(), threads)));
+    if (blocks_ == 1) max_panels_ = 1;  // then weights are read in one stream
     const bool wants = w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels.widens_bf16);
     widens_ = wants && rows_ >= kWidenRows;
 
@@ -68,7 +70,8 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
 void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
                              float* sums, float* widened) const {
     const std::int64_t per_step = w_.dtype() == DType::bf16 ? 2 : 1;
-    const std::int64_t steps = w_.shard_steps(), piece = kPiece / per_step;
+    const std::int64_t steps = w_.shard_steps();
+    const std::int64_t piece = blocks_ == 1 ? steps : kPiece / per_step;
     const std::int64_t x_step_bytes = shard_block_bytes_ / steps;
     const std::int64_t blocks = first_block(run + 1) - first_block(run);
     const int last_rows = static_cast<int>(num_rows(run) - (blocks - 1) * kTileRows);
@@ -90,8 +93,8 @@ void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, 
             const std::byte* x_part = x + block * block_bytes_ + begin * x_step_bytes;
             for (std::int64_t p = 0; p < count; ++p) {
                 const std::byte* weights = part(p);
-                const auto* next =
-                    reinterpret_cast<const char*>(weights) + bytes + block * per_tile;
+                const auto* next = reinterpret_cast<const char*>(weights) +
+                                   (blocks_ == 1 ? kStreamAhead : bytes + block * per_tile);
                 tile(rows, tile_steps, x_part,
                      widens_ ? static_cast<const void*>(widened + p * kPiece * kPanel) : weights,
                      kPanel, sums + p * panel_stride() + block * kTile, begin > 0,
