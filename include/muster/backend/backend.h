@@ -7,7 +7,8 @@
 //   * a matrix product adds over k ascending within one virtual shard, by fused multiply-add; in
 //     bf16 by pairs, the odd element of a pair first, denormals flushed;
 //   * virtual shards are folded by a balanced binary tree over the shard index;
-//   * attention adds over keys in ascending position order;
+//   * attention adds over keys in ascending position order, in blocks of kKvPageTokens positions
+//     that its running maximum is taken over;
 //   * reductions over a vector (norms) use one fixed order.
 // A row's result never depends on which other rows are in the call.
 
@@ -165,6 +166,9 @@ class Backend {
 
 /// Bytes that the CPU backend takes for a matrix [n, k] in `compute` with `k_shards` virtual shards.
 std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards);
+
+/// Bytes that attention needs while it runs, for any step and context.
+std::uint64_t cpu_attention_bytes(int threads, std::int64_t head_dim);
 
 /// How the CPU backend uses its node.
 struct CpuOptions {

@@ -62,28 +62,6 @@ void CpuBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
     }
 }
 
-void CpuBackend::store_kv(const Tensor& k, const Tensor& v,
-                          std::span<const AttentionSequence> sequences, std::int64_t,
-                          const Tensor& keys, const Tensor& values) {
-    const std::int64_t width = k.row_size();
-    const std::size_t token_bytes = static_cast<std::size_t>(width) * size_of(keys.dtype());
-    for (const AttentionSequence& sequence : sequences) {
-        for (std::int32_t i = 0; i < sequence.num_rows; ++i) {
-            const std::int32_t position = sequence.first_position + i;
-            const std::int64_t page =
-                sequence.pages[static_cast<std::size_t>(position / kKvPageTokens)];
-            const std::size_t offset =
-                static_cast<std::size_t>(page * kKvPageTokens + position % kKvPageTokens) *
-                token_bytes;
-            const std::int64_t row = sequence.first_row + i;
-            kernels_.from_f32(f32_row(k, row), width, keys.dtype(),
-                              static_cast<std::byte*>(keys.data()) + offset);
-            kernels_.from_f32(f32_row(v, row), width, values.dtype(),
-                              static_cast<std::byte*>(values.data()) + offset);
-        }
-    }
-}
-
 void CpuBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
     const std::int32_t ids[] = {from, to};
     check_ids(ids, cache.size(0), "copy_kv_page");

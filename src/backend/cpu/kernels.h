@@ -45,6 +45,24 @@ struct Ahead {
 /// needs FlushDenormals.
 using TileKernel = void (*)(int rows, std::int64_t steps, const void* x, const void* w,
                             std::int64_t w_stride, float* c, bool add, Ahead ahead);
+/// The same for one panel w, or for two, the second to the tile behind c; w_stride is kPanel. The
+/// second panel fetches behind what the first one does.
+using PanelKernel = void (*)(int rows, std::int64_t steps, const void* x, const void* w,
+                             const void* w2, float* c, bool add, Ahead ahead);
+struct PanelKernels {
+    PanelKernel f32, f16, bf16;
+};
+
+/// The running softmax of the vectors of one attention tile. Exponents are to base 2.
+struct SoftmaxState {
+    alignas(64) float max[16];     ///< largest exponent so far; −infinity before the first key
+    alignas(64) float sum[16];     ///< Σ 2^(exponent − max)
+    alignas(64) float factor[16];  ///< what the latest block multiplies earlier sums by
+};
+/// The keys [begin, end) of one page that a vector sees; both ascend over the vectors of a tile.
+struct KeyRange {
+    int begin, end;
+};
 
 struct Kernels {
     const char* name;
@@ -85,10 +103,34 @@ struct Kernels {
     /// x ← exp(x − max(x)).
     void (*exp_minus_max)(float* x, std::int64_t n);
     RunStats (*run_stats)(const float* logits, std::int64_t n);
-    /// x ← x · scale.
-    void (*scale)(float* x, std::int64_t n, float scale);
     /// x ← x + y.
     void (*add)(float* x, const float* y, std::int64_t n);
+
+    // Attention: see attention_layout.h for how keys and values lie in a page.
+    /// Scores of a block of pack_x, and sums of values with the weights of softmax_page.
+    PanelKernels multiply_keys, multiply_values;
+    /// Bytes of a weight of bf16; 4 in the other types.
+    std::int64_t bf16_weight_bytes;
+    /// One page of keys for `rows` vectors: scores [2, kTileRows, kPanel], of which row r keeps
+    /// ranges[r], become exponents by `scale`; the state takes them in; weights [kTileRows, 64],
+    /// rounded to `type`, are for multiply_values, 0 where a row does not see. 16 keys that no row
+    /// sees are left out. `scores` is used up.
+    void (*softmax_page)(DType type, int rows, const KeyRange* ranges, float scale, float* scores,
+                         SoftmaxState* state, void* weights);
+    /// Row r of each of `panels` tiles of sums times factors[r], for all that are not 1.
+    void (*scale_rows)(int rows, const float* factors, std::int64_t panels, float* sums);
+    /// out [d] ← row `row` of the panels of sums · inverse, rounded to `type`; sums of −0 count as
+    /// +0.
+    void (*finish_row)(const float* sums, std::int64_t row, std::int64_t d, float inverse,
+                       DType type, void* out);
+    /// Keys and values of `tokens` tokens [tokens, d] f32, rows `stride` apart, into one head of a
+    /// page from token `first` on.
+    void (*store_keys)(DType type, std::int64_t tokens, std::int64_t d, const float* keys,
+                       std::int64_t stride, std::int64_t first, void* page);
+    void (*store_values)(DType type, std::int64_t tokens, std::int64_t d, const float* values,
+                         std::int64_t stride, std::int64_t first, void* page);
+    /// Whether none of n values is infinite or NaN.
+    bool (*all_finite)(DType type, std::int64_t n, const void* values);
 };
 
 /// The kernels of one set; throws InternalError if this build or this processor lacks it.
@@ -106,6 +148,9 @@ constexpr std::int64_t steps_of(DType type, std::int64_t k) {
 inline std::int64_t x_block_bytes(const Kernels& kernels, DType type, std::int64_t k) {
     constexpr std::int64_t kF32Step = kTileRows * 4;
     return steps_of(type, k) * (type == DType::bf16 ? kernels.bf16_step_bytes : kF32Step);
+}
+inline PanelKernel of_type(const PanelKernels& kernels, DType type) {
+    return type == DType::f32 ? kernels.f32 : type == DType::f16 ? kernels.f16 : kernels.bf16;
 }
 inline TileKernel tile_kernel(const Kernels& kernels, DType type) {
     return type == DType::f32   ? kernels.tile_f32

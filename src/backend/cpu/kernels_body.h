@@ -15,10 +15,12 @@ namespace {
 
 using muster::DType;
 using muster::cpu::Ahead;
+using muster::cpu::KeyRange;
 using muster::cpu::Kernels;
 using muster::cpu::kPanel;
 using muster::cpu::kTileRows;
 using muster::cpu::RunStats;
+using muster::cpu::SoftmaxState;
 
 constexpr float kInfinity = __builtin_inff();
 constexpr int kLanes = 16;
@@ -187,13 +189,15 @@ RunStats run_stats(const float* logits, std::int64_t n) {
     return stats;
 }
 
-void scale(float* x, std::int64_t n, float factor) {
-    for (std::int64_t i = 0; i < n; ++i) x[i] *= factor;
-}
-
 void add(float* x, const float* y, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) x[i] += y[i];
 }
+
+}  // namespace
+
+#include "cpu/attention_body.h"
+
+namespace {
 
 constexpr Kernels make_kernels(const char* name) {
     return {.name = name,
@@ -213,8 +217,16 @@ constexpr Kernels make_kernels(const char* name) {
             .rope = rope,
             .exp_minus_max = exp_minus_max,
             .run_stats = run_stats,
-            .scale = scale,
-            .add = add};
+            .add = add,
+            .multiply_keys = {panels<StepF32>, panels<StepF16>, panels<StepPair>},
+            .multiply_values = {panels<WeightF32>, panels<WeightF16>, panels<WeightPair>},
+            .bf16_weight_bytes = kPairWeightBytes,
+            .softmax_page = softmax_page,
+            .scale_rows = scale_rows,
+            .finish_row = finish_row,
+            .store_keys = store_keys,
+            .store_values = store_values,
+            .all_finite = all_finite};
 }
 
 }  // namespace

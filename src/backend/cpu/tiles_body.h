@@ -9,6 +9,7 @@ struct StepF32 {
     using X = float;
     using W = float;
     static constexpr int kX = kTileRows;  // X of one step
+    static constexpr int kRow = 1;        // X from one row to the next
     static constexpr int kW = 1;          // W of one column
     struct Load {
         Vec w;
@@ -29,6 +30,7 @@ struct StepBf16 {
     using X = float;
     using W = std::uint16_t;
     static constexpr int kX = 2 * kTileRows;
+    static constexpr int kRow = 1;
     static constexpr int kW = 2;
     struct Load {
         Vec odd, even;
@@ -49,6 +51,7 @@ struct StepDot {
     using X = std::uint32_t;
     using W = std::uint16_t;
     static constexpr int kX = kTileRows;
+    static constexpr int kRow = 1;
     static constexpr int kW = 2;
     struct Load {
         Vec w;
@@ -112,7 +115,8 @@ void tile_rows(std::int64_t steps, const typename Step::X* x, const typename Ste
     } else {
         constexpr int kHead = 2 * kRegisterRows;
         tile_rows<Step, kHead>(steps, x, w, w_stride, c, add, ahead);
-        tile_rows<Step, Rows - kHead>(steps, x + kHead, w, w_stride, c + kHead * kPanel, add,
+        tile_rows<Step, Rows - kHead>(steps, x + kHead * Step::kRow, w, w_stride,
+                                      c + kHead * kPanel, add,
                                       {reinterpret_cast<const char*>(w), 0});
     }
 }

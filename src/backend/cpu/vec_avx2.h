@@ -44,11 +44,32 @@ inline float sum_of_lanes(Vec a) {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-inline float largest_lane(Vec a) {
-    const __m256 eight = _mm256_max_ps(a.lo, a.hi);
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+template <typename Op>
+Vec fold_rows(Vec* rows, Op op) {
+    __m256 halves[2];
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; ++half) {
+        // Two rows side by side in the halves of a Vec, so that one op folds both.
+        __m256 a[4], b[2];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const Vec x = rows[8 * half + i], y = rows[8 * half + i + 4];
+            const Vec eight = op(Vec{x.lo, y.lo}, Vec{x.hi, y.hi});
+            const __m256 low = _mm256_permute2f128_ps(eight.lo, eight.hi, 0x20);
+            const __m256 high = _mm256_permute2f128_ps(eight.lo, eight.hi, 0x31);
+            a[i] = op(Vec{low, low}, Vec{high, high}).lo;  // row i, row i + 4
+        }
+#pragma GCC unroll 2
+        for (int i = 0; i < 2; ++i) {
+            const __m256 low = _mm256_shuffle_ps(a[2 * i], a[2 * i + 1], 0x44);
+            const __m256 high = _mm256_shuffle_ps(a[2 * i], a[2 * i + 1], 0xee);
+            b[i] = op(Vec{low, low}, Vec{high, high}).lo;
+        }
+        const __m256 low = _mm256_shuffle_ps(b[0], b[1], 0x88);
+        const __m256 high = _mm256_shuffle_ps(b[0], b[1], 0xdd);
+        halves[half] = op(Vec{low, low}, Vec{high, high}).lo;
+    }
+    return {halves[0], halves[1]};
 }
 inline Vec keep_lanes(Vec a, int begin, int end) {
     const __m256i first = _mm256_set1_epi32(begin - 1), last = _mm256_set1_epi32(end);

@@ -44,12 +44,30 @@ inline float sum_of_lanes(Vec a) {
     const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
-inline float largest_lane(Vec a) {
-    const __m256 eight =
-        _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
-    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
-    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+template <typename Op>
+Vec fold_rows(Vec* rows, Op op) {
+    __m512 a[8], b[4], c[2];
+    const auto combine = [&](__m512 low, __m512 high) { return op(Vec{low}, Vec{high}).v; };
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) {
+        const __m512 x = rows[2 * i].v, y = rows[2 * i + 1].v;
+        a[i] = combine(_mm512_shuffle_f32x4(x, y, 0x44), _mm512_shuffle_f32x4(x, y, 0xee));
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+        const __m512 x = a[2 * i], y = a[2 * i + 1];
+        b[i] = combine(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; ++i) {
+        const __m512 x = b[2 * i], y = b[2 * i + 1];
+        c[i] = combine(_mm512_shuffle_ps(x, y, 0x44), _mm512_shuffle_ps(x, y, 0xee));
+    }
+    // Quarter q holds rows q, q + 4, q + 8, q + 12.
+    const __m512 folded = combine(_mm512_shuffle_ps(c[0], c[1], 0x88),
+                                  _mm512_shuffle_ps(c[0], c[1], 0xdd));
+    return {_mm512_permutexvar_ps(
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), folded)};
 }
 inline Vec keep_lanes(Vec a, int begin, int end) {
     const unsigned below_end = end < 16 ? (1u << end) - 1u : 0xffffu, below = (1u << begin) - 1u;

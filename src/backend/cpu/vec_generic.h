@@ -59,12 +59,20 @@ inline float sum_of_lanes(Vec a) {
     }
     return a.v[0];
 }
-inline float largest_lane(Vec a) {
-    for (int width = 8; width > 0; width /= 2) {
-        for (int i = 0; i < width; ++i)
-            a.v[i] = a.v[i] > a.v[i + width] ? a.v[i] : a.v[i + width];
+/// Lane r ← the lanes of rows[r] folded as a tree: i with i + 8, then i + 4, i + 2, i + 1. `op`
+/// combines two Vec; rows[16] is used up.
+template <typename Op>
+Vec fold_rows(Vec* rows, Op op) {
+    Vec r;
+    for (int i = 0; i < 16; ++i) {
+        for (int width = 8; width > 0; width /= 2) {
+            Vec upper = rows[i];
+            for (int lane = 0; lane < width; ++lane) upper.v[lane] = rows[i].v[lane + width];
+            rows[i] = op(rows[i], upper);
+        }
+        r.v[i] = rows[i].v[0];
     }
-    return a.v[0];
+    return r;
 }
 /// Lanes [begin, end) of a, the others −infinity.
 inline Vec keep_lanes(const Vec& a, int begin, int end) {
