@@ -79,6 +79,7 @@ Value settings(const BenchResult& r) {
     object.set("runs", r.bench.runs);
     object.set("step_tokens", r.bench.step_tokens);
     object.set("kv_tokens", r.kv_tokens);
+    object.set("isa", r.bench.isa.empty() ? Value() : Value(r.bench.isa));
     return object;
 }
 

@@ -9,25 +9,30 @@ namespace muster {
 
 namespace {
 
-/// Tokens that look random and are the same on every rank. Sequences with different `sequence`
-/// differ in their first token as far as the vocabulary allows, so that they share nothing.
+/// Tokens that look random and are the same on every rank. Sequences of one run differ in their
+/// first token as far as the vocabulary allows, so that they share nothing; those of other runs
+/// begin elsewhere, since the engine remembers.
 class TokenSource {
  public:
-    TokenSource(std::int64_t vocab_size, std::int64_t run)
-        : vocab_(static_cast<std::uint64_t>(vocab_size)),
-          state_(static_cast<std::uint64_t>(run) + 1) {}
+    TokenSource(std::int64_t vocab_size, const std::string& phase, std::int64_t run)
+        : vocab_(static_cast<std::uint64_t>(vocab_size)), state_(static_cast<std::uint64_t>(run)) {
+        for (const char c : phase) state_ = (state_ + static_cast<unsigned char>(c)) * kFactor;
+        start_ = state_ >> 33;
+    }
 
     void append(std::vector<std::int32_t>& tokens, std::int64_t count, std::int64_t sequence) {
         for (std::int64_t i = 0; i < count; ++i) {
-            state_ = state_ * 6364136223846793005u + 1442695040888963407u;
+            state_ = state_ * kFactor + 1442695040888963407u;
             const std::uint64_t token =
-                i == 0 ? static_cast<std::uint64_t>(sequence) : state_ >> 33;
+                i == 0 ? start_ + static_cast<std::uint64_t>(sequence) : state_ >> 33;
             tokens.push_back(static_cast<std::int32_t>(token % vocab_));
         }
     }
 
  private:
-    std::uint64_t vocab_, state_;
+    static constexpr std::uint64_t kFactor = 6364136223846793005u;
+
+    std::uint64_t vocab_, state_, start_ = 0;
 };
 
 Request score_request(std::vector<std::int32_t> tokens, std::int64_t first_scored) {
@@ -179,7 +184,8 @@ std::int64_t kv_tokens_for(const BenchConfig& bench) {
 
 PhaseRun run_phase(const std::string& phase, const BenchConfig& bench, Engine& engine,
                    std::int64_t vocab_size, std::int64_t run, Profile* profile) {
-    const std::vector<Request> requests = requests_of(phase, bench, TokenSource(vocab_size, run));
+    const std::vector<Request> requests =
+        requests_of(phase, bench, TokenSource(vocab_size, phase, run));
     const EngineCounters before = engine.counters();
     if (profile) *profile = {};
     if (phase == "decode") {

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -123,6 +124,11 @@ class Bench {
     }
 
     void check() {
+        const std::vector<std::string> sets = cpu_instruction_sets();
+        if (const std::string& isa = result_.bench.isa;
+            !isa.empty() && std::find(sets.begin(), sets.end(), isa) == sets.end())
+            throw UserError(cat("--isa: \"", isa, "\" is not to be had here; expected one of ",
+                                join(sets, ", ")));
         const std::int64_t longest = longest_sequence(result_.bench);
         if (longest > result_.model.max_positions)
             throw UserError(
@@ -146,6 +152,8 @@ class Bench {
         const auto local = static_cast<std::uint64_t>(topology_.local_size);
         CeilingOptions options;
         options.threads = topology_.threads;
+        options.cpus = topology_.places.cpus;
+        options.instruction_set = result_.bench.isa;
         // All ranks of a node together read a GiB or more, each enough to pass its caches by.
         options.read_buffer = std::max(kGiB / local, kGiB / 4);
         options.together = [&] { world_.barrier(); };
@@ -159,12 +167,17 @@ class Bench {
         add(all.f32_flops, mine.f32_flops);
         add(all.bf16_flops, mine.bf16_flops);
         add(all.read_bytes, mine.read_bytes);
+        detail(cat("measured ", std::llround(median(all.usable_flops(result_.model.dtype)) / 1e9),
+                   " GFLOP/s for ", name_of(result_.model.dtype), " and ",
+                   std::llround(median(all.read_bytes) / 1e9), " GB/s"));
         all.bf16_instructions = all.bf16_flops.empty() ? "" : mine.bf16_instructions;
     }
 
     void load() {
         const BenchConfig& bench = result_.bench;
-        backend_ = make_cpu_backend(cpu_options(topology_), topology_.group);
+        CpuOptions options = cpu_options(topology_);
+        options.instruction_set = bench.isa;
+        backend_ = make_cpu_backend(options, topology_.group);
         if (bench.profile) profiling_ = make_profiling_backend(*backend_, profile_);
         Backend& backend = profiling_ ? *profiling_ : *backend_;
         result_.backend = backend.description();
@@ -174,9 +187,16 @@ class Bench {
                                                    result_.model.dtype, kSeed));
         memory_.emplace();
         const auto start = Clock::now();
+        Progress bar("load", "bytes", 0);
         model_ = Model::load(*checkpoint_, result_.model, backend, bench.step_tokens,
-                             [](std::uint64_t, std::uint64_t) {});
+                             [&](std::uint64_t done, std::uint64_t total) {
+                                 bar.set_total(total);
+                                 bar.update(done);
+                             });
+        if (bar_is_shown_) bar.finish();
         result_.load_seconds = seconds_since(start);
+        detail(cat("loaded ", format_bytes(model_->weight_bytes()), " of weights in ",
+                   format_duration(result_.load_seconds)));
         result_.model_bytes = model_->weight_bytes();
     }
 

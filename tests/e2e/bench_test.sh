@@ -90,7 +90,10 @@ grep -q 'mmlu-like: asked 12,220 tokens' alone.log || fail "alone: no line on re
 grep -Eq '^prefill 2/2: [0-9]+ tokens/s' alone.log || fail "alone: no line of progress"
 grep -q 'on rank 0' alone.log && fail "alone: a profile without --profile"
 
-measures one 1 --profile --threads 1 --dtype float32
+measures one 1 --profile --threads 1 --dtype float32 --isa generic
+is one.json settings.isa generic
+is one.json ceilings.bf16_instructions null
+is one.json ceilings.f32_instructions 'portable multiply-add'
 is one.json model.dtype float32
 is one.json machine.ranks.0.threads 1
 grep -Eq '^matmul_silu_mul +\[192, 64\] ' one.log || fail "one: no profile by weight shapes"
@@ -135,5 +138,6 @@ rejects bad_dtype 1 'float8' --shape small.json --dtype float8
 rejects too_long 2 'max_position_embeddings 1024' --shape small.json --prompt 1025
 rejects odd_tp 2 '3' --shape small.json --tp 3
 rejects too_short 1 'no step' --shape small.json --phase decode --batch 4 --context 100 --new 2 --step-tokens 100
+rejects unknown_isa 2 '"mmx".*generic' --shape small.json --isa mmx
 rejects no_folder 1 'absent' "${small[@]:1}" --phase prefill --json absent/out.json
 finish

@@ -170,6 +170,9 @@ std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, in
 /// Bytes that attention needs while it runs, for any step and context.
 std::uint64_t cpu_attention_bytes(int threads, std::int64_t head_dim);
 
+/// What this processor has of "generic", "avx2", "avx512" and "avx512-bf16".
+std::vector<std::string> cpu_instruction_sets();
+
 /// How the CPU backend uses its node.
 struct CpuOptions {
     int threads = 1;
@@ -179,6 +182,7 @@ struct CpuOptions {
     bool spin = true;
     /// Ranks of one node exchange through memory that they share, where the system allows it.
     bool share_memory = true;
+    std::string instruction_set;  ///< one of cpu_instruction_sets(); "": the fastest
 };
 
 /// The CPU backend of this rank; `group` is the tensor-parallel group and must outlive it.

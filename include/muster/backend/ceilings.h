@@ -27,6 +27,8 @@ struct CpuCeilings {
 
 struct CeilingOptions {
     int threads = 1;
+    std::vector<int> cpus;        ///< thread i stays on cpus[i]; empty: where the kernel puts it
+    std::string instruction_set;  ///< one of cpu_instruction_sets(); "": all that there is
     std::uint64_t read_buffer = std::uint64_t{1} << 30;  ///< bytes
     int repeats = 7;
     double seconds = 0.03;  ///< of one repeat of multiply-adds
@@ -35,7 +37,8 @@ struct CeilingOptions {
     std::function<void()> together = [] {};
 };
 
-/// Takes about a second. Throws SystemError if there is no room for the buffer.
+/// Takes about a second. Throws UserError for an unknown instruction set, SystemError if there is
+/// no room for the buffer.
 CpuCeilings measure_cpu_ceilings(const CeilingOptions& options);
 
 /// The middle one of `values`, or the mean of the middle two; 0 of none.

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 
+#include "cpu/instruction_sets.h"
 #include "cpu/peak_loops.h"
 #include "cpu/thread_pool.h"
 #include "muster/base/error.h"
@@ -126,9 +127,11 @@ const std::vector<double>& CpuCeilings::usable_flops(DType dtype) const {
 }
 
 CpuCeilings measure_cpu_ceilings(const CeilingOptions& options) {
-    cpu::ThreadPool pool(options.threads);
+    cpu::ThreadPool pool(options.threads, options.cpus);
     CpuCeilings ceilings;
-    const cpu::PeakLoop f32 = cpu::f32_peak_loop(), bf16 = cpu::bf16_peak_loop();
+    const cpu::Isa isa = options.instruction_set.empty() ? cpu::available_isas().back()
+                                                         : cpu::isa_named(options.instruction_set);
+    const cpu::PeakLoop f32 = cpu::f32_peak_loop(isa), bf16 = cpu::bf16_peak_loop(isa);
     ceilings.f32_instructions = f32.name;
     ceilings.f32_flops = measure_loop(f32, pool, options);
     if (bf16.name) {

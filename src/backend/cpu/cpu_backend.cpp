@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/instruction_sets.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 #include "muster/mpi/communicator.h"
@@ -106,7 +107,9 @@ std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group
 }
 
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options, const Communicator& group) {
-    return std::make_unique<cpu::CpuBackend>(options, group, cpu::fastest_isa());
+    const cpu::Isa isa = options.instruction_set.empty() ? cpu::fastest_isa()
+                                                         : cpu::isa_named(options.instruction_set);
+    return std::make_unique<cpu::CpuBackend>(options, group, isa);
 }
 
 }  // namespace muster

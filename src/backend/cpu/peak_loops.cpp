@@ -9,7 +9,7 @@ namespace muster::cpu {
 
 namespace {
 
-#if defined(__x86_64__)
+#if defined(MUSTER_X86_KERNELS)
 
 #define MUSTER_TIMES_12(op) \
     op("0") op("1") op("2") op("3") op("4") op("5") op("6") op("7") op("8") op("9") op("10") op("11")
@@ -107,22 +107,21 @@ void plain(std::uint64_t iterations) {
 
 }  // namespace
 
-PeakLoop f32_peak_loop() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f")) return {"AVX-512 FMA", fma_avx512, 24 * 16 * 2};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return {"AVX2 FMA", fma_avx2, 12 * 8 * 2};
+PeakLoop f32_peak_loop(Isa isa) {
+#if defined(MUSTER_X86_KERNELS)
+    if (isa == Isa::avx512 || isa == Isa::avx512_bf16)
+        return {"AVX-512 FMA", fma_avx512, 24 * 16 * 2};
+    if (isa == Isa::avx2) return {"AVX2 FMA", fma_avx2, 12 * 8 * 2};
 #endif
+    (void)isa;
     return {"portable multiply-add", plain, kPlainLanes * 2};
 }
 
-PeakLoop bf16_peak_loop() {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bf16"))
-        return {"AVX-512 vdpbf16ps", dot_avx512, 24 * 32 * 2};
+PeakLoop bf16_peak_loop(Isa isa) {
+#if defined(MUSTER_X86_KERNELS)
+    if (isa == Isa::avx512_bf16) return {"AVX-512 vdpbf16ps", dot_avx512, 24 * 32 * 2};
 #endif
+    (void)isa;
     return {};
 }
 

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/peak_loops.h"
+#include "muster/backend/backend.h"
+#include "muster/base/error.h"
+#include "muster/mpi/communicator.h"
 
 using namespace muster;
 
@@ -23,10 +25,34 @@ TEST_CASE("ceilings are positive, one per repeat, and the ranks meet before each
     CHECK(good(ceilings.f32_flops));
     CHECK(good(ceilings.read_bytes));
     CHECK_FALSE(ceilings.f32_instructions.empty());
-    const bool dots = cpu::bf16_peak_loop().name != nullptr;
+    const bool dots = cpu_instruction_sets().back() == "avx512-bf16";
     CHECK(ceilings.bf16_instructions.empty() == !dots);
     CHECK(good(ceilings.bf16_flops) == dots);
     CHECK(meetings == 9);  // also without dot products
+}
+
+TEST_CASE("ceilings and backends of each instruction set by name") {
+    const std::vector<std::string> names = cpu_instruction_sets();
+    REQUIRE_FALSE(names.empty());
+    CHECK(names.front() == "generic");
+    const Communicator self = Communicator::self();
+    std::string previous;
+    for (const std::string& name : names) {
+        const CpuCeilings ceilings = measure_cpu_ceilings({.threads = 1,
+                                                           .instruction_set = name,
+                                                           .read_buffer = 1 << 16,
+                                                           .repeats = 1,
+                                                           .seconds = 1e-4});
+        CHECK(ceilings.f32_flops.size() == 1);
+        CHECK(ceilings.bf16_flops.size() == (name == "avx512-bf16" ? 1 : 0));
+        const std::string description =
+            make_cpu_backend(CpuOptions{.instruction_set = name}, self)->description();
+        CHECK(description != previous);
+        previous = description;
+    }
+    CHECK_THROWS_AS(measure_cpu_ceilings({.instruction_set = "mmx"}), UserError);
+    CHECK_THROWS_WITH_AS(make_cpu_backend(CpuOptions{.instruction_set = "avx3"}, self),
+                         doctest::Contains("generic"), UserError);
 }
 
 TEST_CASE("the usable ceiling of a type") {

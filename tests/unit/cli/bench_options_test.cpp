@@ -62,6 +62,8 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "--tp-across-nodes",
                                   "--step-tokens",
                                   "18",
+                                  "--isa",
+                                  "avx2",
                                   "--profile",
                                   "--json",
                                   "out.json"});
@@ -78,6 +80,7 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.tensor_parallel == 2);
     CHECK(all.tp_across_nodes);
     CHECK(all.step_tokens == 18);
+    CHECK(all.isa == "avx2");
     CHECK(all.profile);
     CHECK(all.json == "out.json");
     const BenchConfig model = read({"--model", "folder"});
