@@ -54,6 +54,36 @@ std::vector<Request> sample_requests(std::int64_t vocab_size, std::int64_t max_p
     return requests;
 }
 
+std::vector<Request> few_shot_requests(std::int64_t vocab_size, std::int64_t max_positions) {
+    std::vector<std::int32_t> shots;
+    const auto longest =
+        static_cast<std::int32_t>(std::clamp<std::int64_t>(max_positions - 41, 20, 200));
+    for (std::int32_t t = 0; t < longest; ++t)
+        shots.push_back(t * 7919 % static_cast<std::int32_t>(vocab_size));
+    std::vector<Request> requests = sample_requests(vocab_size, 40);
+    for (Request& request : requests) {
+        const auto added = static_cast<std::ptrdiff_t>(request.id / 3 % 2 ? longest : longest / 2);
+        request.tokens.insert(request.tokens.begin(), shots.begin(), shots.begin() + added);
+        if (request.kind == Request::Kind::score)
+            request.first_scored += static_cast<std::int32_t>(added);
+    }
+    return requests;
+}
+
+std::vector<Completion> run_in_calls(Engine& engine, const std::vector<Request>& requests,
+                                     std::size_t chunk) {
+    std::vector<Completion> completions;
+    for (std::size_t begin = 0; begin < requests.size(); begin += chunk) {
+        const std::size_t end = std::min(begin + chunk, requests.size());
+        for (Completion& completion :
+             engine.run({requests.begin() + static_cast<std::ptrdiff_t>(begin),
+                         requests.begin() + static_cast<std::ptrdiff_t>(end)},
+                        {}))
+            completions.push_back(std::move(completion));
+    }
+    return completions;
+}
+
 std::vector<Completion> run_checkpoint(const std::string& directory, int threads,
                                        const Communicator& group, const Tokenizer& tokenizer,
                                        const EngineOptions& options,

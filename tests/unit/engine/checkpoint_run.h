@@ -33,6 +33,13 @@ std::vector<std::string> golden_models();
 /// than a page.
 std::vector<Request> sample_requests(std::int64_t vocab_size, std::int64_t max_positions);
 
+/// Choices and greedy generations of documents behind one common beginning.
+std::vector<Request> few_shot_requests(std::int64_t vocab_size, std::int64_t max_positions);
+
+/// Runs `requests` in calls of at most `chunk` each.
+std::vector<Completion> run_in_calls(Engine& engine, const std::vector<Request>& requests,
+                                     std::size_t chunk);
+
 /// Loads `directory` and runs `requests` on it.
 std::vector<Completion> run_checkpoint(const std::string& directory, int threads,
                                        const Communicator& group, const Tokenizer& tokenizer,
