@@ -114,6 +114,9 @@ run_broken broken_rows 'broken.jsonl:[0-9]+:[0-9]+'
 rejects output_exists 2 'there.h5.*--overwrite' run "${sane[@]}" --output there.h5
 rejects no_output_folder 2 'absent_folder' run "${sane[@]}" --output absent_folder/out.h5
 rejects output_is_folder 0 'data' run "${sane[@]}" --output data
+rejects kv_memory_too_small 2 "kv_memory is 10.0 KiB but the longest request needs" run "${sane[@]}" --kv-memory 10K
+rejects kv_memory_no_size 0 "engine/kv_memory: expected a number of bytes" run "${sane[@]}" --kv-memory "2 ducks"
+rejects kv_memory_and_tokens 0 "expected one of the two" run "${sane[@]}" --kv-memory 1G --kv-tokens 1000
 # A full disk: files may not grow beyond 8 KiB, and the signal is ignored so that write() fails.
 full_disk() {
     (

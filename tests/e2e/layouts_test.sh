@@ -23,6 +23,9 @@ layout np4tp2 4 --tp 2 --threads 1
 layout tp4 4 --tp 4 --threads 1
 layout step64 2 --step-tokens 64
 layout step37 1 --step-tokens 37 --kv-tokens 640
+layout kv1MiB 2 --kv-memory 1MiB --step-tokens 100
+layout alone 2 --no-prefix-reuse
+layout alone_tp2 4 --no-prefix-reuse --tp 2 --threads 1 --step-tokens 50
 layout np3step1000 3 --step-tokens 1000 --threads 3
 
 # Sampled text depends on seed, document, repeat and position only.
