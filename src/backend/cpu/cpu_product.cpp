@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kTile = kTileRows * kPanel;
 constexpr std::int64_t kPiece = 256;     // k of one pass over the blocks
 constexpr std::int64_t kMaxPanels = 4;   // of one pass; fewer where their sums would fill the cache
-constexpr std::int64_t kMaxBlocks = 64;  // of one run
+constexpr std::int64_t kMaxBlocks = 16;  // of one run
 constexpr std::int64_t kStreamAhead = 16 << 10;  // bytes ahead when a single block passes by
 constexpr std::int64_t kSumFloats = 128 << 10;
 constexpr std::int64_t kWidenRows = 3 * kTileRows;  // from here on widening pays
