@@ -175,7 +175,7 @@ class Bench {
 
     void load() {
         const BenchConfig& bench = result_.bench;
-        CpuOptions options = cpu_options(topology_);
+        CpuOptions options = cpu_options(topology_, result_.model);
         options.instruction_set = bench.isa;
         backend_ = make_cpu_backend(options, topology_.group);
         if (bench.profile) profiling_ = make_profiling_backend(*backend_, profile_);

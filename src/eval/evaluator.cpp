@@ -186,7 +186,7 @@ struct Evaluation::State {
 
     void load_model() {
         const auto begin = Clock::now();
-        backend = make_cpu_backend(cpu_options(topology), topology.group);
+        backend = make_cpu_backend(cpu_options(topology, files->config), topology.group);
         Progress progress(
             "load", "bytes",
             checkpoint->total_bytes() / static_cast<std::uint64_t>(run.tensor_parallel));

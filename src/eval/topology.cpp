@@ -68,12 +68,16 @@ Topology make_topology(const Communicator& world, int tensor_parallel, bool acro
 
     std::optional<Communicator> group = world.split(place.replica, place.tp_rank);
     std::optional<Communicator> leaders = world.split(place.tp_rank == 0 ? 0 : -1, place.replica);
-    return {std::move(grid),    std::move(ranks), std::move(*group),
-            std::move(leaders), threads,          local_size,        std::move(places)};
+    std::optional<Communicator> sharers = node.split(place.tp_rank, place.replica);
+    return {std::move(grid),     std::move(ranks), std::move(*group), std::move(leaders),
+            std::move(*sharers), threads,          local_size,        std::move(places)};
 }
 
-CpuOptions cpu_options(const Topology& topology) {
+CpuOptions cpu_options(const Topology& topology, const ModelConfig& config) {
     CpuOptions options;
+    options.sharers = &topology.sharers;
+    options.shared_weight_bytes =
+        plan_memory(config, topology.grid.tensor_parallel(), 0, 1).matrices;
     options.threads = topology.threads;
     options.cpus = topology.places.cpus;
     options.spin = !topology.places.crowded;

@@ -16,13 +16,19 @@ std::uint64_t f32_bytes(std::int64_t elements) {
     return static_cast<std::uint64_t>(elements) * sizeof(float);
 }
 
-std::uint64_t layer_bytes(const ModelConfig& config, const ShardPlan& plan) {
+std::uint64_t layer_matrix_bytes(const ModelConfig& config, const ShardPlan& plan) {
     const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
     const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
-    std::uint64_t bytes = cpu_matrix_bytes(config.dtype, q + 2 * kv, hidden, 1) +
-                          cpu_matrix_bytes(config.dtype, hidden, q, plan.local_shards) +
-                          cpu_matrix_bytes(config.dtype, 2 * f, hidden, 1) +
-                          cpu_matrix_bytes(config.dtype, hidden, f, plan.local_shards);
+    return cpu_matrix_bytes(config.dtype, q + 2 * kv, hidden, 1) +
+           cpu_matrix_bytes(config.dtype, hidden, q, plan.local_shards) +
+           cpu_matrix_bytes(config.dtype, 2 * f, hidden, 1) +
+           cpu_matrix_bytes(config.dtype, hidden, f, plan.local_shards);
+}
+
+std::uint64_t layer_vector_bytes(const ModelConfig& config, const ShardPlan& plan) {
+    const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
+    const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
+    std::uint64_t bytes = 0;
     if (config.attention_bias) bytes += f32_bytes(q + 2 * kv + hidden);
     if (config.mlp_bias) bytes += f32_bytes(2 * f + hidden);
     return bytes + f32_bytes(2 * hidden);
@@ -40,8 +46,10 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
                        std::int64_t max_step_rows) {
     const ShardPlan plan(config, tp, 0);
     MemoryPlan memory;
-    memory.weights = static_cast<std::uint64_t>(config.num_layers) * layer_bytes(config, plan) +
-                     cpu_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size, 1) +
+    const auto layers = static_cast<std::uint64_t>(config.num_layers);
+    memory.matrices = layers * layer_matrix_bytes(config, plan) +
+                      cpu_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size, 1);
+    memory.weights = memory.matrices + layers * layer_vector_bytes(config, plan) +
                      f32_bytes(config.hidden_size);
     const std::int64_t pages = (kv_tokens + kKvPageTokens - 1) / kKvPageTokens;
     memory.kv_cache =

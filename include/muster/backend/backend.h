@@ -180,13 +180,18 @@ struct CpuOptions {
     /// Ranks that wait for each other stay awake for some microseconds. Not for ranks that share
     /// cores.
     bool spin = true;
-    /// Ranks of one node exchange through memory that they share, where the system allows it.
+    /// Ranks of this node, this one included, that will load the same matrices in the same order;
+    /// they keep one copy of `shared_weight_bytes` in all, and none may compute before all have
+    /// loaded. Null: this rank's copy is its own. Used in make_cpu_backend only.
+    const Communicator* sharers = nullptr;
+    std::uint64_t shared_weight_bytes = 0;
+    /// Ranks of one node exchange and share through common memory, where the system allows it.
     bool share_memory = true;
     std::string instruction_set;  ///< one of cpu_instruction_sets(); "": the fastest
 };
 
 /// The CPU backend of this rank; `group` is the tensor-parallel group and must outlive it.
-/// Collective over the group.
+/// Collective over the group and over the sharers.
 std::unique_ptr<Backend> make_cpu_backend(const CpuOptions& options, const Communicator& group);
 /// The same on `threads` threads and with the other options as they fit this group.
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group);

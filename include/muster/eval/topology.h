@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "muster/backend/backend.h"
+#include "muster/model/model_config.h"
 #include "muster/mpi/communicator.h"
 #include "muster/mpi/host.h"
 #include "muster/mpi/process_grid.h"
@@ -27,6 +28,7 @@ struct Topology {
     Communicator group;           ///< this rank's tensor-parallel group, ordered by tp rank
     std::optional<Communicator>
         leaders;         ///< tp rank 0 of every group, ordered by replica; elsewhere empty
+    Communicator sharers;  ///< ranks of this node with the same tp rank: they hold the same weights
     int threads = 1;     ///< of this rank
     int local_size = 1;  ///< ranks on this node
     ThreadPlaces places;  ///< of this rank's threads
@@ -38,8 +40,8 @@ struct Topology {
 Topology make_topology(const Communicator& world, int tensor_parallel, bool across_nodes,
                        int threads, const std::string& device);
 
-/// How this rank's CPU backend is to use its node.
-CpuOptions cpu_options(const Topology& topology);
+/// How this rank's CPU backend is to use its node for a model of `config`. Refers to `topology`.
+CpuOptions cpu_options(const Topology& topology, const ModelConfig& config);
 
 /// Node index of every world rank, in order of each node's lowest rank. Collective over `world`.
 std::vector<int> node_of_rank(const Communicator& world);

@@ -60,6 +60,7 @@ void check_tp_degree(const ModelConfig& config, int tp);
 /// Bytes per rank, closed form, before anything is loaded.
 struct MemoryPlan {
     std::uint64_t weights = 0;     ///< this rank's matrices, vectors and (unmapped) tables
+    std::uint64_t matrices = 0;    ///< of these, what ranks of a node that hold the same weights can share
     std::uint64_t kv_cache = 0;    ///< kv_tokens of keys and values
     std::uint64_t workspace = 0;   ///< activations of one step
     std::uint64_t total() const { return weights + kv_cache + workspace; }

@@ -19,13 +19,17 @@ std::uint64_t bytes_of(const Tensor& tensor) {
 
 }  // namespace
 
+// What is collective comes before what may fail on one rank alone.
 CpuBackend::CpuBackend(const CpuOptions& options, const Communicator& group, Isa isa)
     : group_(group),
       isa_(isa),
       kernels_(kernels_for(isa)),
-      pool_(options.threads, options.cpus),
       exchange_(options.share_memory ? NodeExchange::make(group, {.spin = options.spin})
-                                     : nullptr) {}
+                                     : nullptr),
+      weights_(options.sharers && options.share_memory
+                   ? WeightMemory(*options.sharers, options.shared_weight_bytes)
+                   : WeightMemory()),
+      pool_(options.threads, options.cpus) {}
 
 std::string CpuBackend::description() const {
     return cat("cpu (", kernels_.name, ", ", pool_.threads(),
@@ -60,12 +64,12 @@ void CpuBackend::copy_to_host(void* to, const Tensor& from) {
 
 std::unique_ptr<Matrix> CpuBackend::load_matrix(DType compute, const std::vector<MatrixPart>& parts,
                                                 int k_shards) {
-    return std::make_unique<CpuMatrix>(compute, parts, k_shards, kernels_, pool_);
+    return std::make_unique<CpuMatrix>(compute, parts, k_shards, kernels_, pool_, weights_);
 }
 
 std::unique_ptr<Matrix> CpuBackend::load_gate_up(DType compute, const MatrixPart& gate,
                                                  const MatrixPart& up) {
-    return CpuMatrix::gate_up(compute, gate, up, kernels_, pool_);
+    return CpuMatrix::gate_up(compute, gate, up, kernels_, pool_, weights_);
 }
 
 Tensor CpuBackend::load_table(const StoredTensor& tensor) {

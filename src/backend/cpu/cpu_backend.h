@@ -75,8 +75,9 @@ class CpuBackend : public Backend {
     const Communicator& group_;
     Isa isa_;
     const Kernels& kernels_;
-    ThreadPool pool_;
     std::unique_ptr<NodeExchange> exchange_;  ///< null: one rank, or MPI carries the blocks
+    WeightMemory weights_;
+    ThreadPool pool_;
     ProductScratch product_scratch_;
     Scratch attention_scratch_, slab_scratch_, partial_scratch_, gathered_scratch_;
 };

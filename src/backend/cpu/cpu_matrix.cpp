@@ -1,7 +1,6 @@
 #include "cpu/cpu_matrix.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "muster/base/error.h"
@@ -58,15 +57,6 @@ void read_row(const MatrixPart& part, std::int64_t row, const Kernels& kernels, 
 
 }  // namespace
 
-std::shared_ptr<std::byte> allocate_aligned(std::uint64_t bytes) {
-    constexpr std::uint64_t kAlignment = 64;
-    const std::uint64_t rounded =
-        (std::max<std::uint64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
-    void* memory = rounded >= bytes ? std::aligned_alloc(kAlignment, rounded) : nullptr;
-    if (!memory) throw SystemError(cat("out of memory: could not allocate ", format_bytes(bytes)));
-    return {static_cast<std::byte*>(memory), [](std::byte* p) { std::free(p); }};
-}
-
 std::vector<CpuMatrix::Row> CpuMatrix::stacked(const std::vector<MatrixPart>& parts) {
     std::vector<Row> rows;
     for (const MatrixPart& part : parts) {
@@ -90,22 +80,22 @@ std::vector<CpuMatrix::Row> CpuMatrix::in_turns(const MatrixPart& gate, const Ma
 }
 
 CpuMatrix::CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
-                     const Kernels& kernels, ThreadPool& pool)
+                     const Kernels& kernels, ThreadPool& pool, WeightMemory& memory)
     : CpuMatrix(compute, count_rows(parts), part_columns(parts[0]), k_shards, stacked(parts),
-                kernels, pool) {}
+                kernels, pool, memory) {}
 
 std::unique_ptr<CpuMatrix> CpuMatrix::gate_up(DType compute, const MatrixPart& gate,
                                               const MatrixPart& up, const Kernels& kernels,
-                                              ThreadPool& pool) {
+                                              ThreadPool& pool, WeightMemory& memory) {
     const std::int64_t n = count_rows({gate, up});
     if (up.row_end - up.row_begin != n / 2)
         throw InternalError(cat("load_gate_up: ", n, " rows in unequal halves"));
     return std::unique_ptr<CpuMatrix>(
-        new CpuMatrix(compute, n, part_columns(gate), 1, in_turns(gate, up), kernels, pool));
+        new CpuMatrix(compute, n, part_columns(gate), 1, in_turns(gate, up), kernels, pool, memory));
 }
 
 CpuMatrix::CpuMatrix(DType compute, std::int64_t n_rows, std::int64_t columns, int shards,
-                     const std::vector<Row>& rows, const Kernels& kernels, ThreadPool& pool)
+                     const std::vector<Row>& rows, const Kernels& kernels, ThreadPool& pool, WeightMemory& memory)
     : Matrix(n_rows, columns, shards), dtype_(compute) {
     if (shards < 1 || k() % shards != 0) {
         throw InternalError(
@@ -113,7 +103,8 @@ CpuMatrix::CpuMatrix(DType compute, std::int64_t n_rows, std::int64_t columns, i
     }
     const std::size_t item = size_of(compute);
     size_ = cpu_matrix_bytes(compute, n(), k(), k_shards());
-    data_ = allocate_aligned(size_);
+    const WeightMemory::Block block = memory.take(size_);
+    data_ = block.data;
     for (const Row& row : rows)  // complain here, not inside a thread
         if (row.part && row.part->tensor) (void)float_dtype_of(*row.part->tensor);
 
@@ -124,7 +115,10 @@ CpuMatrix::CpuMatrix(DType compute, std::int64_t n_rows, std::int64_t columns, i
     std::vector<float> wide(static_cast<std::size_t>(pool.threads() * k()));
     std::vector<std::byte> narrow(static_cast<std::size_t>(pool.threads() * kGroup * row_size) *
                                   item);
-    pool.run(pool.threads(), panels(), [&](std::int64_t p, int thread) {
+    const std::int64_t first = panels() * block.part / block.parts,
+                       last = panels() * (block.part + 1) / block.parts;
+    pool.run(pool.threads(), last - first, [&](std::int64_t task, int thread) {
+        const std::int64_t p = first + task;
         float* row_f32 = wide.data() + thread * k();
         std::byte* group =
             narrow.data() + static_cast<std::size_t>(thread * kGroup * row_size) * item;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "cpu/cpu_memory.h"
 #include "cpu/kernels.h"
 #include "cpu/thread_pool.h"
 #include "muster/backend/backend.h"
@@ -14,15 +15,16 @@ namespace muster::cpu {
 
 class CpuMatrix : public Matrix {
  public:
-    /// Reads and packs `parts` on the threads of `pool`. Throws UserError for element types that
+    /// Reads and packs `parts` on the threads of `pool` to a block of `memory`; other ranks may pack
+    /// parts of it. Throws UserError for element types that
     /// are not read, InternalError for parts that do not fit their tensors.
     CpuMatrix(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
-              const Kernels& kernels, ThreadPool& pool);
+              const Kernels& kernels, ThreadPool& pool, WeightMemory& memory);
 
     /// Gate and up rows in turns of half a panel, so that a tile holds both of its outputs.
     static std::unique_ptr<CpuMatrix> gate_up(DType compute, const MatrixPart& gate,
                                               const MatrixPart& up, const Kernels& kernels,
-                                              ThreadPool& pool);
+                                              ThreadPool& pool, WeightMemory& memory);
 
     std::uint64_t bytes() const override { return size_; }
     DType dtype() const { return dtype_; }
@@ -42,7 +44,7 @@ class CpuMatrix : public Matrix {
         std::int64_t row;
     };
     CpuMatrix(DType compute, std::int64_t n, std::int64_t k, int k_shards,
-              const std::vector<Row>& rows, const Kernels& kernels, ThreadPool& pool);
+              const std::vector<Row>& rows, const Kernels& kernels, ThreadPool& pool, WeightMemory& memory);
     static std::vector<Row> stacked(const std::vector<MatrixPart>& parts);
     static std::vector<Row> in_turns(const MatrixPart& gate, const MatrixPart& up);
 
@@ -50,8 +52,5 @@ class CpuMatrix : public Matrix {
     std::uint64_t size_;
     std::shared_ptr<std::byte> data_;
 };
-
-/// `bytes` of 64-byte aligned memory. Throws SystemError naming the bytes.
-std::shared_ptr<std::byte> allocate_aligned(std::uint64_t bytes);
 
 }  // namespace muster::cpu

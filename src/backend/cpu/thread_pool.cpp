@@ -49,7 +49,10 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::pin(int thread) const {
     const auto index = static_cast<std::size_t>(thread);
-    if (index < cpus_.size()) set_thread_cpus({cpus_[index]});
+    if (index < cpus_.size())
+        set_thread_cpus({cpus_[index]});
+    else
+        unpin_thread();  // another pool may have pinned the one that started it
 }
 
 void ThreadPool::run_job(Job job) {
