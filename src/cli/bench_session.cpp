@@ -136,7 +136,8 @@ class Bench {
                     " tokens but the model max_position_embeddings ", result_.model.max_positions,
                     "; expected at most that: see --phase, --prompt, --context, --new"));
         result_.plan = plan_memory(result_.model, static_cast<int>(result_.bench.tensor_parallel),
-                                   result_.kv_tokens, result_.bench.step_tokens);
+                                   result_.kv_tokens, result_.bench.step_tokens,
+                                   topology_.threads);
         const std::uint64_t room =
             available_memory() / static_cast<std::uint64_t>(topology_.local_size);
         if (result_.plan.total() > room)

@@ -177,11 +177,21 @@ struct Evaluation::State {
         times.total = seconds_since(start);
         write_run_record(file,
                          {run, command_line, topology, files->config, files->max_length, kv_tokens,
-                          backend->description(), hashes.get(), plan.tasks, work, times});
+                          backend->description(), hashes.get(), plan.tasks, work, times,
+                          planned_memory(kv_tokens)});
         file.commit();
     } catch (const SystemError& e) {
         // A full disk or a lost folder: the user chose the place and can choose another.
         throw UserError(cat(e.what(), "; expected room for the result: choose another --output"));
+    }
+
+    MemoryPlan planned_memory(std::int64_t tokens) const {
+        return plan_memory(files->config, run.tensor_parallel, tokens, run.step_tokens,
+                           topology.threads);
+    }
+    NodeShare node_share() const {
+        return {topology.local_size,
+                (topology.local_size + topology.sharers.size() - 1) / topology.sharers.size()};
     }
 
     void load_model() {
@@ -209,10 +219,16 @@ Evaluation::Evaluation(const Communicator& world, const RunConfig& run, std::str
     agree(world, "plan the work", [&] {
         if (root) s.plan_work();
     });
+    const std::int64_t longest = world.max(s.plan.longest_request);
+    agree(world, "check the memory", [&] {
+        const std::string problem =
+            memory_problem(s.planned_memory(std::max(longest, s.run.kv_tokens)), s.node_share(),
+                           available_memory());
+        if (!problem.empty()) throw UserError(problem);
+    });
     agree(world, "load the model", [&] { s.load_model(); });
 
     // The KV budget must be the same on all ranks of a group, whatever their nodes have free.
-    const std::int64_t longest = world.max(s.plan.longest_request);
     std::int64_t free_bytes = 0;
     agree(world, "measure free memory", [&] {
         free_bytes = static_cast<std::int64_t>(available_memory() /
@@ -260,6 +276,13 @@ void Evaluation::run() {
     const std::vector<std::string> parts =
         s.world->gather(pack_rank_work({work.chunks, work.counters, peak_resident_bytes()}));
     for (const std::string& part : parts) s.work.push_back(unpack_rank_work(part));
+    const MemoryPlan memory = s.planned_memory(s.kv_tokens);
+    detail(cat("memory of this rank: at most ", format_bytes(peak_resident_bytes()),
+               " were resident; planned: weights ", format_bytes(memory.weights),
+               ", keys and values ", format_bytes(memory.kv_cache), ", workspace ",
+               format_bytes(memory.workspace), ", embeddings ", format_bytes(memory.table),
+               ", the program ", format_bytes(memory.process), ", together ",
+               format_bytes(memory.resident())));
     s.times.gather = seconds_since(gather_begin);
 }
 

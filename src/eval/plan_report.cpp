@@ -68,6 +68,27 @@ void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& file
     out << "\n  " << files.tokenizer.description() << "\n\n";
 }
 
+/// What each rank and each node holds; `slices` different weights lie on a node.
+void print_memory(std::ostream& out, const RunConfig& run, const ModelConfig& config,
+                  std::int64_t kv_tokens, int ranks, int slices) {
+    const int threads =
+        run.threads > 0 ? std::min(run.threads, affinity_cores()) : default_threads(ranks);
+    const MemoryPlan memory =
+        plan_memory(config, run.tensor_parallel, kv_tokens, run.step_tokens, threads);
+    const NodeShare node{ranks, run.tp_across_nodes ? ranks : std::min(ranks, slices)};
+    out << "Memory per rank: weights " << format_bytes(memory.weights) << ", keys and values "
+        << format_bytes(memory.kv_cache) << " ("
+        << format_count(static_cast<std::uint64_t>(kv_tokens)) << " tokens), workspace "
+        << format_bytes(memory.workspace) << ", together " << format_bytes(memory.total())
+        << ";\n  resident up to " << format_bytes(memory.resident())
+        << " with the embeddings in the mapped file " << format_bytes(memory.table)
+        << " and the program itself " << format_bytes(memory.process) << "\nMemory per node: "
+        << format_bytes(node_bytes(memory, node)) << " for " << ranks << " rank(s), which keep "
+        << node.copies << " cop" << (node.copies == 1 ? "y" : "ies")
+        << " of the weights; available here "
+        << format_bytes(available_memory()) << "\n";
+}
+
 void print_tasks(std::ostream& out, const WorkPlan& plan, const ModelConfig& config) {
     std::size_t width = 5;
     for (const PlannedTask& task : plan.tasks) width = std::max(width, task.spec.name.size());
@@ -115,13 +136,9 @@ std::string format_plan(const RunConfig& run, const std::vector<int>& nodes,
         static_cast<std::uint64_t>(std::count(nodes.begin(), nodes.end(), nodes.front()));
     const std::int64_t kv_tokens =
         choose_kv_tokens(run, files.config, plan.longest_request, available_memory() / per_node);
-    const MemoryPlan memory =
-        plan_memory(files.config, run.tensor_parallel, kv_tokens, run.step_tokens);
-    out << "Memory per rank: weights " << format_bytes(memory.weights) << ", keys and values "
-        << format_bytes(memory.kv_cache) << " ("
-        << format_count(static_cast<std::uint64_t>(kv_tokens)) << " tokens), workspace "
-        << format_bytes(memory.workspace) << ", together " << format_bytes(memory.total())
-        << "; longest request " << plan.longest_request << " tokens\n\n";
+    print_memory(out, run, files.config, kv_tokens, static_cast<int>(per_node),
+                 run.tp_across_nodes ? 1 : run.tensor_parallel);
+    out << "Longest request " << plan.longest_request << " tokens\n\n";
     print_tasks(out, plan, files.config);
     return out.str();
 }

@@ -165,6 +165,14 @@ void write_run_record(ResultWriter& file, const RunRecord& record) {
     file.write_attribute("/run", "replicas", std::int64_t{record.topology.grid.num_replicas()});
     file.write_attribute("/run", "kv_tokens", record.kv_tokens);
 
+    const auto bytes = [&](const char* name, std::uint64_t value) {
+        file.write_attribute("/run", name, static_cast<std::int64_t>(value));
+    };
+    bytes("planned_weight_bytes", record.memory.weights);
+    bytes("planned_kv_bytes", record.memory.kv_cache);
+    bytes("planned_workspace_bytes", record.memory.workspace);
+    bytes("planned_resident_bytes", record.memory.resident());
+
     file.write_group("/run/model", record.run.model_path);
     file.write_attribute("/run/model", "architecture", record.config.architecture);
     file.write_attribute("/run/model", "dtype", std::string(name_of(record.config.dtype)));

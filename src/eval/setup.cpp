@@ -89,6 +89,25 @@ std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
     return std::max(needed, std::min(kEnough, affordable / kKvPageTokens * kKvPageTokens));
 }
 
+std::uint64_t node_bytes(const MemoryPlan& plan, const NodeShare& node) {
+    const auto ranks = static_cast<std::uint64_t>(node.ranks),
+               copies = static_cast<std::uint64_t>(node.copies);
+    return copies * plan.matrices + ranks * (plan.total() - plan.matrices + plan.process);
+}
+
+std::string memory_problem(const MemoryPlan& plan, const NodeShare& node,
+                           std::uint64_t available) {
+    const std::uint64_t needed = node_bytes(plan, node);
+    if (needed <= available) return "";
+    return cat("not enough memory on this node: ", node.ranks, " rank(s) need ",
+               format_bytes(needed), " (", node.copies, node.copies == 1 ? " copy" : " copies", " of the weights, each ",
+               format_bytes(plan.weights), "; per rank keys and values ",
+               format_bytes(plan.kv_cache), ", workspace ", format_bytes(plan.workspace),
+               ") but ", format_bytes(available),
+               " are available; expected at most that: fewer ranks per node, a larger --tp, or a "
+               "smaller --step-tokens, --kv-tokens or --max-length");
+}
+
 std::uint64_t available_memory() {
     std::ifstream file("/proc/meminfo");
     std::string key, unit;

@@ -43,7 +43,7 @@ std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp) {
 }
 
 MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens,
-                       std::int64_t max_step_rows) {
+                       std::int64_t max_step_rows, int threads) {
     const ShardPlan plan(config, tp, 0);
     MemoryPlan memory;
     const auto layers = static_cast<std::uint64_t>(config.num_layers);
@@ -57,10 +57,20 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     Workspace::for_each(config, plan, max_step_rows, [&](auto, DType dtype, const Shape& shape) {
         memory.workspace += static_cast<std::uint64_t>(num_elements(shape)) * size_of(dtype);
     });
-    // The inputs of the widest product, rearranged in f32.
-    const std::int64_t widest =
-        std::max({config.hidden_size, plan.intermediate, plan.heads * config.head_dim});
-    memory.workspace += f32_bytes((max_step_rows + 11) / 12 * 12 * widest);
+    memory.workspace += f32_bytes(max_step_rows * config.head_dim);  // cos_sin once more on the host
+    CpuWork work;
+    work.compute = config.dtype;
+    work.threads = threads;
+    work.tp = tp;
+    work.k_shards = plan.local_shards;
+    work.rows = max_step_rows;
+    work.k = std::max({config.hidden_size, plan.intermediate, plan.heads * config.head_dim});
+    work.n = config.hidden_size;
+    work.head_dim = config.head_dim;
+    memory.workspace += cpu_scratch_bytes(work);
+    memory.table = static_cast<std::uint64_t>(config.vocab_size * config.hidden_size) *
+                   size_of(config.dtype);
+    memory.process = std::uint64_t{40} << 20;
     return memory;
 }
 

@@ -84,6 +84,15 @@ void Weights::count(const StoredTensor& tensor, const WeightSlice& slice) {
     if (progress_) progress_(bytes_, total_bytes_);
 }
 
+void Weights::read_ahead(const WeightSlice& slice) const {
+    if (const StoredTensor* tensor = checkpoint_.find(slice.name))
+        checkpoint_.read_ahead(*tensor, slice.row_begin, slice.row_end);
+}
+
+void Weights::forget(const WeightSlice& slice) const {
+    if (const StoredTensor* tensor = checkpoint_.find(slice.name)) checkpoint_.forget(*tensor);
+}
+
 std::unique_ptr<Matrix> Weights::matrix(const std::vector<WeightSlice>& slices, int k_shards,
                                         std::int64_t padding_rows) {
     std::vector<MatrixPart> parts;
@@ -97,7 +106,11 @@ std::unique_ptr<Matrix> Weights::matrix(const std::vector<WeightSlice>& slices, 
     }
     if (padding_rows > 0) parts.push_back({nullptr, 0, padding_rows, 0, columns});
     std::unique_ptr<Matrix> matrix;
-    if (!check_only_) matrix = backend_.load_matrix(compute_, parts, k_shards);
+    if (!check_only_) {
+        for (const WeightSlice& slice : slices) read_ahead(slice);
+        matrix = backend_.load_matrix(compute_, parts, k_shards);
+        for (const WeightSlice& slice : slices) forget(slice);
+    }
     for (const WeightSlice& slice : slices) {
         if (const StoredTensor* tensor = checkpoint_.find(slice.name)) count(*tensor, slice);
     }
@@ -111,7 +124,11 @@ std::unique_ptr<Matrix> Weights::gate_up(const WeightSlice& gate, const WeightSl
     };
     const MatrixPart gate_part = part(gate), up_part = part(up);
     std::unique_ptr<Matrix> matrix;
-    if (!check_only_) matrix = backend_.load_gate_up(compute_, gate_part, up_part);
+    if (!check_only_) {
+        for (const WeightSlice* slice : {&gate, &up}) read_ahead(*slice);
+        matrix = backend_.load_gate_up(compute_, gate_part, up_part);
+        for (const WeightSlice* slice : {&gate, &up}) forget(*slice);
+    }
     if (gate_part.tensor) count(*gate_part.tensor, gate);
     if (up_part.tensor) count(*up_part.tensor, up);
     return matrix;

@@ -72,6 +72,9 @@ class Weights {
     /// The tensor if its shape is right; else nullptr and a problem.
     const StoredTensor* find(const WeightSlice& slice);
     /// Counts a slice as read.
+    /// Around the packing of a slice: its file pages come in order and do not stay resident.
+    void read_ahead(const WeightSlice& slice) const;
+    void forget(const WeightSlice& slice) const;
     void count(const StoredTensor& tensor, const WeightSlice& slice);
 
     const Checkpoint& checkpoint_;

@@ -6,6 +6,7 @@
 
 #include "muster/base/error.h"
 #include "muster/base/file.h"
+#include "muster/base/pages.h"
 #include "muster/base/text.h"
 #include "muster/config/parse.h"
 
@@ -119,6 +120,21 @@ std::uint64_t Checkpoint::total_bytes() const {
     std::uint64_t bytes = 0;
     for (const auto& [name, tensor] : by_name_) bytes += tensor->bytes.size();
     return bytes;
+}
+
+void Checkpoint::read_ahead(const StoredTensor& tensor, std::int64_t begin,
+                            std::int64_t end) const {
+    const std::int64_t rows = tensor.shape.empty() ? 1 : tensor.shape[0];
+    if (rows == 0) return;
+    const std::size_t row_bytes = tensor.bytes.size() / static_cast<std::size_t>(rows);
+    const auto part = tensor.bytes.subspan(static_cast<std::size_t>(begin) * row_bytes,
+                                           static_cast<std::size_t>(end - begin) * row_bytes);
+    for (std::size_t i = 0; i < open_files_.size(); ++i)
+        if (files_[i] == tensor.file) muster::read_ahead(open_files_[i]->mapping(), part);
+}
+
+void Checkpoint::forget(const StoredTensor& tensor) const {
+    if (!made_up_) forget_pages(tensor.bytes);
 }
 
 DType float_dtype_of(const StoredTensor& tensor) {

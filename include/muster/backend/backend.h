@@ -173,6 +173,17 @@ std::uint64_t cpu_attention_bytes(int threads, std::int64_t head_dim);
 /// What this processor has of "generic", "avx2", "avx512" and "avx512-bf16".
 std::vector<std::string> cpu_instruction_sets();
 
+/// The largest calls that a CPU backend will get.
+struct CpuWork {
+    DType compute = DType::f32;
+    int threads = 1, tp = 1, k_shards = 1;  ///< virtual shards of row-parallel products
+    std::int64_t rows = 1, k = 1;           ///< of a product
+    std::int64_t n = 1;                     ///< of a row-parallel product
+    std::int64_t head_dim = 1;
+};
+/// Bytes of scratch memory that it takes for them at most, with what the group's ranks exchange.
+std::uint64_t cpu_scratch_bytes(const CpuWork& work);
+
 /// How the CPU backend uses its node.
 struct CpuOptions {
     int threads = 1;

@@ -61,6 +61,7 @@ struct RunRecord {
     const std::vector<PlannedTask>& tasks;
     const std::vector<RankWork>& work;
     const PhaseTimes& times;
+    MemoryPlan memory;  ///< of one rank
 };
 
 void write_run_record(ResultWriter& file, const RunRecord& record);

@@ -33,6 +33,16 @@ ModelFiles load_model_files(const RunConfig& run);
 std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
                               std::int64_t longest_request, std::uint64_t free_bytes_per_rank);
 
+/// Ranks of one node and how often its memory holds the weights that they can share.
+struct NodeShare {
+    int ranks = 1;
+    int copies = 1;
+};
+/// Bytes that the ranks of a node need together, without what the system's cache holds anyway.
+std::uint64_t node_bytes(const MemoryPlan& plan, const NodeShare& node);
+/// "", or why `available` bytes of a node do not suffice for `plan` and what to change.
+std::string memory_problem(const MemoryPlan& plan, const NodeShare& node, std::uint64_t available);
+
 /// Memory that a new allocation may take on this node (MemAvailable, and the control group's
 /// limit).
 std::uint64_t available_memory();

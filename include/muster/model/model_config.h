@@ -62,10 +62,16 @@ struct MemoryPlan {
     std::uint64_t weights = 0;     ///< this rank's matrices, vectors and (unmapped) tables
     std::uint64_t matrices = 0;    ///< of these, what ranks of a node that hold the same weights can share
     std::uint64_t kv_cache = 0;    ///< kv_tokens of keys and values
-    std::uint64_t workspace = 0;   ///< activations of one step
+    std::uint64_t workspace = 0;   ///< activations of one step and the kernels' scratch memory
+    std::uint64_t table = 0;       ///< the embeddings in the mapped file: the system's cache, resident once read
+    std::uint64_t process = 0;     ///< the program, its libraries, tokenizer and tasks: a fixed estimate
     std::uint64_t total() const { return weights + kv_cache + workspace; }
+    /// The largest resident set to expect.
+    std::uint64_t resident() const { return total() + table + process; }
 };
-MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens, std::int64_t max_step_rows);
+/// For `threads` threads per rank.
+MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens, std::int64_t max_step_rows,
+                       int threads = 1);
 /// Bytes of keys and values for one token on one rank.
 std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);
 /// Floating-point operations for one token at context length `context`, without the output head (× 2 per multiply-add).

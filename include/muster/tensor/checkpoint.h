@@ -16,6 +16,8 @@
 
 namespace muster {
 
+class MappedFile;
+
 /// One tensor as a file stores it: a view into the mapped file, row-major, little-endian. The bytes
 /// need not be aligned to the type: copy them out with memcpy.
 struct StoredTensor {
@@ -32,9 +34,10 @@ class SafeTensorsFile {
     explicit SafeTensorsFile(const std::string& path);
     const std::vector<StoredTensor>& tensors() const { return tensors_; }
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
+    const MappedFile& mapping() const { return *mapping_; }
 
  private:
-    std::shared_ptr<const void> mapping_;
+    std::shared_ptr<const MappedFile> mapping_;
     std::vector<StoredTensor> tensors_;
     std::map<std::string, std::string> metadata_;
 };
@@ -66,6 +69,10 @@ class Checkpoint {
     /// The safetensors files, sorted.
     const std::vector<std::string>& files() const { return files_; }
     std::uint64_t total_bytes() const;
+    /// Has rows [begin, end) of the tensor's first dimension at hand before they are read.
+    void read_ahead(const StoredTensor& tensor, std::int64_t begin, std::int64_t end) const;
+    /// The tensor was read: its pages need not be resident any longer.
+    void forget(const StoredTensor& tensor) const;
 
  private:
     std::string directory_;

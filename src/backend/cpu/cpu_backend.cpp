@@ -106,6 +106,20 @@ std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Commu
 
 namespace muster {
 
+std::uint64_t cpu_scratch_bytes(const CpuWork& work) {
+    const std::int64_t per_thread =
+        cpu::score_scratch_floats(cpu::Product::most_run_rows(work.rows));
+    std::uint64_t bytes = cpu::Product::scratch_bytes(work.compute, work.rows, work.k,
+                                                      work.k_shards, work.threads) +
+                          cpu_attention_bytes(work.threads, work.head_dim) +
+                          static_cast<std::uint64_t>(work.threads * per_thread) * sizeof(float);
+    if (work.tp > 1) {
+        bytes += static_cast<std::uint64_t>(work.rows * work.n) * sizeof(float);
+        bytes += static_cast<std::uint64_t>(work.tp) * 2 * NodeExchange::kSlotBytes;
+    }
+    return bytes;
+}
+
 std::unique_ptr<Backend> make_cpu_backend(int threads, const Communicator& group) {
     return cpu::make_cpu_backend_with(cpu::fastest_isa(), threads, group);
 }

@@ -82,6 +82,9 @@ class CpuBackend : public Backend {
     Scratch attention_scratch_, slab_scratch_, partial_scratch_, gathered_scratch_;
 };
 
+/// Floats of scratch that score_vocab takes per thread beside its product.
+std::int64_t score_scratch_floats(std::int64_t run_rows);
+
 /// make_cpu_backend with a chosen kernel set, for tests.
 std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group);
 

@@ -29,6 +29,21 @@ std::int64_t tree_levels(int shards) {
 
 }  // namespace
 
+std::int64_t Product::most_run_rows(std::int64_t rows) {
+    return std::min(ceil_div(rows, kTileRows), kMaxBlocks) * kTileRows;
+}
+
+std::uint64_t Product::scratch_bytes(DType compute, std::int64_t rows, std::int64_t k, int shards,
+                                     int threads) {
+    const std::int64_t blocks = ceil_div(rows, kTileRows), levels = tree_levels(shards);
+    const std::int64_t one_panel = levels * most_run_rows(rows) * kPanel;
+    const std::int64_t panels = std::clamp<std::int64_t>(kSumFloats / one_panel, 1, kMaxPanels);
+    const std::int64_t thread_floats = panels * (one_panel + kPiece * kPanel);
+    const std::int64_t x_bytes =
+        blocks * shards * x_block_bytes(kernels_for(fastest_isa()), compute, k / shards);
+    return static_cast<std::uint64_t>(x_bytes + threads * thread_floats * 4);
+}
+
 Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
                  int threads, ProductScratch& scratch)
     : w_(w), kernels_(kernels), rows_(x.rows()), blocks_(ceil_div(rows_, kTileRows)) {

@@ -26,6 +26,12 @@ class Product {
     Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
             int threads, ProductScratch& scratch);
 
+    /// Bytes of `scratch` for products of up to `rows` rows by [any, k] in `shards` virtual shards.
+    static std::uint64_t scratch_bytes(DType compute, std::int64_t rows, std::int64_t k, int shards,
+                                       int threads);
+    /// Rows of the longest run of a step of `rows` rows.
+    static std::int64_t most_run_rows(std::int64_t rows);
+
     std::int64_t runs() const { return runs_; }
     /// Rows [first, first + count) of a run.
     std::int64_t first_row(std::int64_t run) const { return first_block(run) * kTileRows; }

@@ -42,6 +42,10 @@ void merge(VocabStats& total, const VocabStats& slab, const Kernels& kernels) {
 
 }  // namespace
 
+std::int64_t score_scratch_floats(std::int64_t run_rows) {
+    return run_rows * kSlab;
+}
+
 void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t vocab_begin,
                              std::int64_t vocab_real, int shards,
                              std::span<const LogitTarget> targets, std::span<VocabStats> stats,
@@ -74,7 +78,7 @@ void CpuBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t
         Product product(x.row_range(row_begin, row_begin + chunk), w, kernels_, pool_, threads,
                         product_scratch_);
         const std::int64_t longest_run = product.longest_run();
-        float* logits_memory = slab_scratch_.floats(pool_.threads() * longest_run * kSlab);
+        float* logits_memory = slab_scratch_.floats(pool_.threads() * score_scratch_floats(longest_run));
         const auto score_slab = [&](std::int64_t task, int thread) {
             const FlushDenormals flush(w.dtype());
             const std::int64_t slab = task % slabs, run = task / slabs;
