@@ -20,8 +20,11 @@ void CpuBackend::product(const Tensor& x, const CpuMatrix& w, const Write& write
     if (x.rows() == 0) return;
     const int threads = product_threads(x.rows(), w);
     Product product(x, w, kernels_, pool_, threads, product_scratch_);
-    // A task is a thread's share of the panels against a run.
-    const std::int64_t ranges = std::min<std::int64_t>(w.panels(), threads);
+    // A task is a few panels against a run, small enough that no thread waits long for the last
+    // one, and as many for each thread if all are equally fast.
+    const std::int64_t wanted = std::max<std::int64_t>(2, product.max_panels());
+    const std::int64_t tasks = (w.panels() + wanted - 1) / wanted;
+    const std::int64_t ranges = std::min((tasks + threads - 1) / threads * threads, w.panels());
     const auto task = [&](std::int64_t index, int thread) {
         const FlushDenormals flush(w.dtype());
         const std::int64_t range = index % ranges, run = index / ranges;

@@ -13,7 +13,7 @@ namespace {
 /// microseconds, then asleep.
 template <typename T>
 void wait_while(const std::atomic<T>& value, T old) {
-    constexpr int kSpins = 2000;
+    constexpr int kSpins = 4000;
     for (int i = 0; i < kSpins; ++i) {
         if (value.load(std::memory_order_acquire) != old) return;
 #if defined(__x86_64__)
