@@ -34,7 +34,7 @@ double seconds_since(double start) {
 
 /// f32 GFLOP/s of one thread, the best of some tries.
 double peak_gflops() {
-    const cpu::PeakLoop loop = cpu::f32_peak_loop();
+    const cpu::PeakLoop loop = cpu::f32_peak_loop(cpu::available_isas().back());
     constexpr std::uint64_t kIterations = 1000000;
     double best = 0;
     for (int i = 0; loop.run && i < 10; ++i) {
