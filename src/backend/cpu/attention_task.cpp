@@ -12,13 +12,13 @@ constexpr int kPage = kKvPageTokens;
 constexpr std::int64_t kPanelFloats = std::int64_t{kPage} * kPanel;
 constexpr std::int64_t kStateFloats = sizeof(SoftmaxState) / sizeof(float);
 
-/// Sizes in floats of the members of Scratch, in their order. A packed block has at most a float
-/// per element.
+/// Sizes in floats of the members of Scratch, in their order, all multiples of 16, so that each is
+/// aligned to a cache line. A packed block has at most a float per element.
 struct Sizes {
     std::int64_t panels, queries, sums, states, scores, weights, keys, values, last_panel, visible;
     explicit Sizes(std::int64_t d)
         : panels((d + kPanel - 1) / kPanel),
-          queries(kTileRows * (d + 3) / 4 * 4),
+          queries(kTileRows * ((d + 3) / 4 * 4)),
           sums(panels * kTileRows * kPanel),
           states(kStateFloats),
           scores(2 * kTileRows * kPanel),
