@@ -8,13 +8,13 @@
 
 namespace muster {
 
-/// Has `part` of file.bytes() in the system's cache before it is touched page by page: announced on a
-/// local disk, read from end to end where the file lies on a network file system, for which single
-/// pages are a hundred times slower.
+/// Has `part` of file.bytes() in the system's cache before it is touched page by page: announced on
+/// a local disk, read from end to end where the file lies on a network file system, for which
+/// single pages are a hundred times slower.
 void read_ahead(const MappedFile& file, std::span<const std::byte> part);
 
-/// Takes the pages of a mapped file that hold `part` out of this process's resident memory; they come
-/// back from the system's cache when they are touched. Only for bytes of a MappedFile.
+/// Takes the pages of a mapped file that hold `part` out of this process's resident memory; they
+/// come back from the system's cache when they are touched. Only for bytes of a MappedFile.
 void forget_pages(std::span<const std::byte> part);
 
 }  // namespace muster

@@ -29,8 +29,8 @@ struct EnginePhase {
 };
 
 struct EngineCounters {
-    std::uint64_t tokens_asked = 0;     ///< what tokens_computed would be without any reuse
-    std::uint64_t tokens_computed = 0;  ///< rows that went through the decoder
+    std::uint64_t tokens_asked = 0;      ///< what tokens_computed would be without any reuse
+    std::uint64_t tokens_computed = 0;   ///< rows that went through the decoder
     std::uint64_t tokens_generated = 0;  ///< drawn, stop ids included
     std::uint64_t rows_scored = 0;       ///< rows that went through the output head
     EnginePhase prefill;                 ///< steps with tokens of inputs, others among them
@@ -50,9 +50,9 @@ class Engine {
     using StepCallback = std::function<void(const EngineCounters&)>;
 
     /// Completions in the order of `requests`, which should have those with common beginnings side
-    /// by side: what the last one begins with is there for the next call. Throws UserError if kv_tokens cannot hold the
-    /// longest of them, InternalError for requests that make no sense. Collective over the
-    /// tensor-parallel group.
+    /// by side: what the last one begins with is there for the next call. Throws UserError if
+    /// kv_tokens cannot hold the longest of them, InternalError for requests that make no sense.
+    /// Collective over the tensor-parallel group.
     std::vector<Completion> run(const std::vector<Request>& requests, const StepCallback& on_step);
 
     const EngineCounters& counters() const;

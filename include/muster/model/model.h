@@ -1,5 +1,6 @@
 #pragma once
-// One decoder on one tensor-parallel group. Every rank of the group makes the same calls with the same arguments.
+// One decoder on one tensor-parallel group. Every rank of the group makes the same calls with the
+// same arguments.
 
 #include <cstdint>
 #include <functional>
@@ -14,10 +15,12 @@
 
 namespace muster {
 
-/// Keys and values of all layers in pages of kKvPageTokens tokens; pages are handed out by the engine.
+/// Keys and values of all layers in pages of kKvPageTokens tokens; pages are handed out by the
+/// engine.
 struct KvCache {
     std::int32_t num_pages = 0;
-    std::vector<Tensor> keys, values;  ///< per layer [pages, kKvPageTokens, kv_heads_local · head_dim] compute type
+    /// Per layer [pages, kKvPageTokens, kv_heads_local · head_dim], compute type.
+    std::vector<Tensor> keys, values;
 };
 
 /// One page of every layer's keys and values to be copied.
@@ -29,8 +32,10 @@ struct PageCopy {
 struct StepBatch {
     std::vector<std::int32_t> tokens;          ///< [rows]
     std::vector<AttentionSequence> sequences;  ///< cover the rows in order, without gaps
-    std::vector<std::int64_t> lengths;         ///< per sequence: tokens it will have at most (dynamic rope)
-    std::vector<std::int32_t> output_rows;     ///< rows whose final hidden state is wanted, ascending
+    /// Per sequence: tokens it will have at most (dynamic rope).
+    std::vector<std::int64_t> lengths;
+    /// Rows whose final hidden state is wanted, ascending.
+    std::vector<std::int32_t> output_rows;
 };
 
 /// Log-softmax facts of one output row.
@@ -41,12 +46,15 @@ struct RowScore {
 
 class Model {
  public:
-    /// Loads this rank's slices. `max_step_rows` bounds the rows of a step. Throws UserError for missing or
-    /// ill-shaped tensors (by name); warns of tensors never asked for. `progress(done, total)` in bytes. Collective over the group.
-    static std::unique_ptr<Model> load(const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
-                                       std::int64_t max_step_rows,
-                                       const std::function<void(std::uint64_t, std::uint64_t)>& progress);
-    /// The tensors that a checkpoint of `config` must have, with their whole shapes. Asks nothing of `backend`.
+    /// Loads this rank's slices. `max_step_rows` bounds the rows of a step. Throws UserError for
+    /// missing or ill-shaped tensors (by name); warns of tensors never asked for. `progress(done,
+    /// total)` in bytes. Collective over the group.
+    static std::unique_ptr<Model> load(
+        const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
+        std::int64_t max_step_rows,
+        const std::function<void(std::uint64_t, std::uint64_t)>& progress);
+    /// The tensors that a checkpoint of `config` must have, with their whole shapes. Asks nothing
+    /// of `backend`.
     static std::vector<TensorSpec> tensors(const ModelConfig& config, Backend& backend);
     virtual ~Model() = default;
 
@@ -58,12 +66,13 @@ class Model {
     /// Copies whole pages, in order, in all layers.
     virtual void copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) = 0;
 
-    /// Runs one step; returns normed hidden states of the output rows [outputs, hidden] in compute type, valid until the next
-    /// forward. Collective over the group.
+    /// Runs one step; returns normed hidden states of the output rows [outputs, hidden] in compute
+    /// type, valid until the next forward. Collective over the group.
     virtual Tensor forward(const StepBatch& batch, KvCache& kv) = 0;
-    /// Log-sum-exp and argmax of each row of `hidden`, and the logit of each target. Collective over the group.
-    virtual void score(const Tensor& hidden, std::span<const LogitTarget> targets, std::vector<RowScore>& rows,
-                       std::vector<float>& target_logits) = 0;
+    /// Log-sum-exp and argmax of each row of `hidden`, and the logit of each target. Collective
+    /// over the group.
+    virtual void score(const Tensor& hidden, std::span<const LogitTarget> targets,
+                       std::vector<RowScore>& rows, std::vector<float>& target_logits) = 0;
     /// Full logits [rows, vocab] f32 in host memory, for sampling. Collective over the group.
     virtual void logits(const Tensor& hidden, std::vector<float>& out) = 0;
 };

@@ -1,6 +1,7 @@
 #pragma once
-// What a Hugging Face config.json says of a decoder, checked and with the defaults of its model type
-// filled in. Accepts the spellings of Transformers v4 (rope_scaling, torch_dtype) and v5 (rope_parameters, dtype).
+// What a Hugging Face config.json says of a decoder, checked and with the defaults of its model
+// type filled in. Accepts the spellings of Transformers v4 (rope_scaling, torch_dtype) and v5
+// (rope_parameters, dtype).
 
 #include <cstdint>
 #include <optional>
@@ -17,11 +18,11 @@ struct RopeSpec {
     RopeType type = RopeType::standard;
     double theta = 10000.0;
     double factor = 1.0;
-    double low_freq_factor = 1.0, high_freq_factor = 4.0;       // llama3
-    std::int64_t original_max_positions = 0;                    // llama3, dynamic, yarn
-    double beta_fast = 32.0, beta_slow = 1.0;                   // yarn
+    double low_freq_factor = 1.0, high_freq_factor = 4.0;            // llama3
+    std::int64_t original_max_positions = 0;                         // llama3, dynamic, yarn
+    double beta_fast = 32.0, beta_slow = 1.0;                        // yarn
     std::optional<double> attention_factor, mscale, mscale_all_dim;  // yarn
-    bool truncate = true;                                       // yarn: floor/ceil of the correction range
+    bool truncate = true;  // yarn: floor/ceil of the correction range
 };
 
 /// All sizes are global (before sharding).
@@ -34,47 +35,56 @@ struct ModelConfig {
     std::int64_t sliding_window = 0;  ///< 0: none; else exactly this many keys, self included
     bool tie_embeddings = false, attention_bias = false, mlp_bias = false;
     RopeSpec rope;
-    DType dtype = DType::f32;  ///< compute type
+    DType dtype = DType::f32;           ///< compute type
     std::vector<std::int32_t> eos_ids;  ///< from generation_config.json, else config.json
     std::optional<std::int32_t> bos_id;
 
-    /// Reads `directory`/config.json and generation_config.json. `dtype_override` is "" or a dtype name.
-    /// Throws UserError listing every problem; an unknown architecture lists the known ones.
+    /// Reads `directory`/config.json and generation_config.json. `dtype_override` is "" or a dtype
+    /// name. Throws UserError listing every problem; an unknown architecture lists the known ones.
     static ModelConfig load(const std::string& directory, const std::string& dtype_override);
-    /// The same from the text of a config.json, without a checkpoint: unless text or override name a type, it
-    /// is float32. `place` names the text in messages.
-    static ModelConfig parse(const std::string& text, const std::string& place, const std::string& dtype_override);
+    /// The same from the text of a config.json, without a checkpoint: unless text or override name
+    /// a type, it is float32. `place` names the text in messages.
+    static ModelConfig parse(const std::string& text, const std::string& place,
+                             const std::string& dtype_override);
 };
 
 /// The architectures in the table, for messages and help.
 std::vector<std::string> known_architectures();
 
-/// Virtual shards of row-parallel products: the largest power of two ≤ 8 that divides heads and intermediate size.
+/// Virtual shards of row-parallel products: the largest power of two ≤ 8 that divides heads and
+/// intermediate size.
 int virtual_shards(const ModelConfig& config);
-/// Tensor-parallel degrees that this model allows: powers of two that divide the virtual shards and either divide the
-/// kv heads or are a multiple of them.
+/// Tensor-parallel degrees that this model allows: powers of two that divide the virtual shards and
+/// either divide the kv heads or are a multiple of them.
 std::vector<int> legal_tp_degrees(const ModelConfig& config);
 /// Throws UserError saying which degrees are legal if `tp` is not.
 void check_tp_degree(const ModelConfig& config, int tp);
 
 /// Bytes per rank, closed form, before anything is loaded.
 struct MemoryPlan {
-    std::uint64_t weights = 0;     ///< this rank's matrices, vectors and (unmapped) tables
-    std::uint64_t matrices = 0;    ///< of these, what ranks of a node that hold the same weights can share
-    std::uint64_t kv_cache = 0;    ///< kv_tokens of keys and values
-    std::uint64_t workspace = 0;   ///< activations of one step and the kernels' scratch memory
-    std::uint64_t table = 0;       ///< the embeddings in the mapped file: the system's cache, resident once read
-    std::uint64_t process = 0;     ///< the program, its libraries, tokenizer and tasks: a fixed estimate
+    /// This rank's matrices, vectors and (unmapped) tables.
+    std::uint64_t weights = 0;
+    /// Of these, what ranks of a node that hold the same weights can share.
+    std::uint64_t matrices = 0;
+    /// kv_tokens of keys and values.
+    std::uint64_t kv_cache = 0;
+    /// Activations of one step and the kernels' scratch memory.
+    std::uint64_t workspace = 0;
+    /// The embeddings in the mapped file: the system's cache, resident once read.
+    std::uint64_t table = 0;
+    /// The program, its libraries, tokenizer and tasks: a fixed estimate.
+    std::uint64_t process = 0;
     std::uint64_t total() const { return weights + kv_cache + workspace; }
     /// The largest resident set to expect.
     std::uint64_t resident() const { return total() + table + process; }
 };
 /// For `threads` threads per rank.
-MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens, std::int64_t max_step_rows,
-                       int threads = 1);
+MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens,
+                       std::int64_t max_step_rows, int threads = 1);
 /// Bytes of keys and values for one token on one rank.
 std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);
-/// Floating-point operations for one token at context length `context`, without the output head (× 2 per multiply-add).
+/// Floating-point operations for one token at context length `context`, without the output head (×
+/// 2 per multiply-add).
 double flops_per_token(const ModelConfig& config, double context);
 
 }  // namespace muster

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "cpu/cpu_backend.h"
-#include "cpu/tree.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
