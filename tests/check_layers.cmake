@@ -39,7 +39,7 @@ set(homes
   "^nmmintrin\\.h$ ^base/"
   "^(jpeglib|turbojpeg|png)\\.h$ ^image/"
   "^webp/ ^image/"
-  "^(cuda|cublas|cub/|nccl|nvtx3/|mma|cooperative_groups) ^backend/cuda/")
+  "^(cuda|cublas|cub/|nccl|nvtx3/|mma|cooperative_groups|emulated_ptx) ^backend/cuda/")
 # Headers of the C++ library, and of POSIX and Linux: free to all.
 set(standard "^([a-z_]+|(sys|linux|net|netinet|arpa)/[a-z_]+\\.h)$")
 set(posix "^(dirent|dlfcn|fcntl|fnmatch|glob|link|poll|pthread|pwd|sched|signal|termios|unistd)\\.h$")

@@ -1,0 +1,72 @@
+#pragma once
+// The CUDA backend as the rest of the program sees it. It lives in a shared module of its own,
+// libmuster_cuda.so, which is loaded when a device is asked for: a program that never computes on
+// one links nothing of CUDA, and the same program runs where no driver is.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "muster/backend/backend.h"
+
+namespace muster {
+
+/// How device memory travels between the ranks of a tensor-parallel group. Values are copied, never
+/// added, on the way, so both give the same bits.
+enum class DeviceTransport {
+    nccl,    ///< NCCL; every rank of the group has a device of its own
+    staged,  ///< through host memory and MPI; ranks may share a device
+};
+
+/// How one rank uses its device.
+struct CudaOptions {
+    int ordinal = 0;  ///< among the devices that this process sees
+    /// The arena that everything is allocated from, in bytes: taken when the backend is made.
+    std::uint64_t memory_bytes = 0;
+    DeviceTransport transport = DeviceTransport::nccl;
+    /// The longest that a step or the set-up of the group may take before it counts as hung.
+    double deadline_seconds = 300;
+    /// Steps that only decode are recorded once and replayed.
+    bool record_steps = true;
+};
+
+/// The CUDA backend of this rank; `group` is the tensor-parallel group and must outlive it. Throws
+/// UserError that names what is missing: the module, the driver, the device, its memory. Collective
+/// over the group.
+std::unique_ptr<Backend> make_cuda_backend(const CudaOptions& options, const Communicator& group);
+
+/// Rates of one device, one value per repeat.
+struct CudaCeilings {
+    std::string description;        ///< "NVIDIA H200, driver 570.12, cuBLASLt 13.1.0"
+    std::vector<double> f32_flops;  ///< per second: products of large matrices, 2 per multiply-add
+    std::vector<double> f16_flops;
+    std::vector<double> bf16_flops;
+    std::vector<double> read_bytes;  ///< per second: a sum over a buffer larger than the caches
+    std::vector<double>
+        copy_bytes;  ///< per second, read and written counted: a copy of that buffer
+    const std::vector<double>& usable_flops(DType dtype) const;
+};
+/// Takes about a second. Throws as make_cuda_backend.
+CudaCeilings measure_cuda_ceilings(int ordinal, int repeats);
+
+/// Bytes that the CUDA backend takes for a matrix [n, k] in `compute` with `k_shards` virtual
+/// shards, rounded up as its arena does.
+std::uint64_t cuda_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards);
+
+/// The largest calls that a CUDA backend will get.
+struct CudaWork {
+    DType compute = DType::bf16;
+    int tp = 1, k_shards = 1;              ///< local virtual shards of row-parallel products
+    std::int64_t rows = 1;                 ///< of a step
+    std::int64_t hidden = 1;               ///< columns of a row-parallel product
+    std::int64_t intermediate = 1;         ///< of the gated product, this rank's
+    std::int64_t heads = 1, head_dim = 1;  ///< of attention, this rank's
+    std::int64_t max_context = 1;          ///< longest sequence, in tokens
+    std::int64_t vocab_rows = 1;           ///< of the output head, this rank's
+    int vocab_shards = 1;
+};
+/// Bytes of scratch memory on the device for them, with what the group's ranks exchange.
+std::uint64_t cuda_scratch_bytes(const CudaWork& work);
+
+}  // namespace muster

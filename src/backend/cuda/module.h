@@ -1,0 +1,21 @@
+#pragma once
+// What libmuster_cuda.so gives to the program: one function that returns this table. Both are built
+// from the same sources; `build` says so, and another build is refused.
+
+#include <memory>
+
+#include "muster/backend/cuda.h"
+
+namespace muster::cuda {
+
+struct ModuleTable {
+    const char* build;  ///< build_id() of the sources that it was built from
+    /// Mirrors of the functions of muster/backend/cuda.h. They throw across the border.
+    std::unique_ptr<Backend> (*make_backend)(const CudaOptions& options, const Communicator& group);
+    CudaCeilings (*measure_ceilings)(int ordinal, int repeats);
+};
+
+/// The name of the module's only exported function, which returns `const ModuleTable*`.
+inline constexpr const char* kModuleEntry = "muster_cuda_module";
+
+}  // namespace muster::cuda

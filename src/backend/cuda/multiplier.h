@@ -1,0 +1,43 @@
+#pragma once
+// Dense products on the device. A row of the result never depends on the number of rows: one
+// algorithm per (n, k, types), no split along k; a self-test holds the library to it.
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "muster/tensor/dtype.h"
+
+namespace muster::cuda {
+
+/// y [m, n] ← x [m, k] · w[n, k]ᵀ (+ y if `accumulate`), products added in f32.
+struct Product {
+    DType type = DType::bf16;   ///< of x and w
+    DType y_type = DType::f32;  ///< f32 or `type`
+    std::int64_t m = 0, n = 0, k = 0;
+    const void* x = nullptr;  ///< rows x_stride elements apart
+    std::int64_t x_stride = 0;
+    const void* w = nullptr;  ///< rows w_stride elements apart
+    std::int64_t w_stride = 0;
+    void* y = nullptr;  ///< rows y_stride elements apart
+    std::int64_t y_stride = 0;
+    bool accumulate = false;
+};
+
+class Multiplier {
+ public:
+    virtual ~Multiplier() = default;
+    /// "cuBLASLt 13.1.0".
+    virtual std::string description() const = 0;
+    virtual void multiply(const Product& product, cudaStream_t stream) = 0;
+    /// Chooses the algorithm for products of this shape of weights and tries on random numbers
+    /// whether rows keep their bits in calls of 1 to `max_rows` rows; takes another one if not.
+    /// Outside of recording. `scratch` is device memory that it may overwrite.
+    virtual void prepare(const Product& shape, std::int64_t max_rows, cudaStream_t stream) = 0;
+};
+
+std::unique_ptr<Multiplier> make_multiplier();
+
+}  // namespace muster::cuda
