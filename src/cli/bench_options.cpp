@@ -58,7 +58,8 @@ constexpr BenchFlag kFlags[] = {
     {"Engine", "step-tokens", "N", nullptr, &BenchConfig::step_tokens, nullptr, 1, kMaxTokens,
      "packed tokens of one forward step (default: 512)"},
     {"Engine", "isa", "NAME", &BenchConfig::isa, nullptr, nullptr, 0, 0,
-     "kernels and ceilings of one instruction set: generic, avx2, avx512 or avx512-bf16 (default: "
+     "kernels and ceilings of one instruction set: generic, avx2, avx512, avx512-mixed "
+     "(bf16 dot products for few rows) or avx512-bf16 (default: "
      "the fastest kernels, all ceilings)"},
     {"Output", "profile", "", nullptr, nullptr, &BenchConfig::profile, 0, 0,
      "time every operation of rank 0 and print a table per phase (default: no)"},

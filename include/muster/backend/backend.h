@@ -170,7 +170,7 @@ std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, in
 /// Bytes that attention needs while it runs, for any step and context.
 std::uint64_t cpu_attention_bytes(int threads, std::int64_t head_dim);
 
-/// What this processor has of "generic", "avx2", "avx512" and "avx512-bf16".
+/// What this processor has of "generic", "avx2", "avx512", "avx512-mixed" and "avx512-bf16".
 std::vector<std::string> cpu_instruction_sets();
 
 /// The largest calls that a CPU backend will get.

@@ -22,7 +22,6 @@ std::uint64_t bytes_of(const Tensor& tensor) {
 // What is collective comes before what may fail on one rank alone.
 CpuBackend::CpuBackend(const CpuOptions& options, const Communicator& group, Isa isa)
     : group_(group),
-      isa_(isa),
       kernels_(kernels_for(isa)),
       exchange_(options.share_memory ? NodeExchange::make(group, {.spin = options.spin})
                                      : nullptr),

@@ -73,7 +73,6 @@ class CpuBackend : public Backend {
     void copy_floats(const float* from, std::int64_t n, float* to);
 
     const Communicator& group_;
-    Isa isa_;
     const Kernels& kernels_;
     std::unique_ptr<NodeExchange> exchange_;  ///< null: one rank, or MPI carries the blocks
     WeightMemory weights_;

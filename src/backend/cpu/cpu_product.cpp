@@ -27,6 +27,11 @@ std::int64_t tree_levels(int shards) {
     return std::bit_width(static_cast<unsigned>(shards - 1)) + 1;
 }
 
+const Kernels& for_rows(const Kernels& kernels, DType type, std::int64_t rows) {
+    const bool few = kernels.few_rows != nullptr && type == DType::bf16 && rows <= kFewRows;
+    return few ? *kernels.few_rows : kernels;
+}
+
 }  // namespace
 
 std::int64_t Product::most_run_rows(std::int64_t rows) {
@@ -46,12 +51,15 @@ std::uint64_t Product::scratch_bytes(DType compute, std::int64_t rows, std::int6
 
 Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
                  int threads, ProductScratch& scratch)
-    : w_(w), kernels_(kernels), rows_(x.rows()), blocks_(ceil_div(rows_, kTileRows)) {
+    : w_(w),
+      kernels_(for_rows(kernels, w.dtype(), x.rows())),
+      rows_(x.rows()),
+      blocks_(ceil_div(rows_, kTileRows)) {
     if (x.row_size() != w.k() || x.dtype() != w.dtype() || rows_ == 0) {
         throw InternalError(cat("matrix product: x ", to_string(x.shape()), " ", name_of(x.dtype()),
                                 ", w [", w.n(), ", ", w.k(), "] ", name_of(w.dtype())));
     }
-    shard_block_bytes_ = x_block_bytes(kernels, w.dtype(), w.shard_k());
+    shard_block_bytes_ = x_block_bytes(kernels_, w.dtype(), w.shard_k());
     block_bytes_ = shard_block_bytes_ * w.k_shards();
     // Runs are cut short where there are fewer panels than threads.
     runs_ = std::max(ceil_div(blocks_, kMaxBlocks), ceil_div(threads, w.panels()));
@@ -61,7 +69,7 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     max_panels_ = std::clamp<std::int64_t>(kSumFloats / (levels * longest_run_ * kTile), 1,
                                            std::min(kMaxPanels, ceil_div(w.panels(), threads)));
     if (blocks_ == 1) max_panels_ = 1;  // then weights are read in one stream
-    const bool wants = w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels.widens_bf16);
+    const bool wants = w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels_.widens_bf16);
     widens_ = wants && rows_ >= kWidenRows;
 
     packed_ = reinterpret_cast<std::byte*>(scratch.x.floats(blocks_ * block_bytes_ / 4));

@@ -16,6 +16,8 @@ const char* name_of(Isa isa) {
             return "avx2";
         case Isa::avx512:
             return "avx512";
+        case Isa::avx512_mixed:
+            return "avx512-mixed";
         case Isa::avx512_bf16:
             return "avx512-bf16";
     }

@@ -18,12 +18,28 @@ std::vector<Isa> available_isas() {
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
             sets.push_back(Isa::avx512);
-            if (__builtin_cpu_supports("avx512bf16")) sets.push_back(Isa::avx512_bf16);
+            if (__builtin_cpu_supports("avx512bf16")) {
+                sets.push_back(Isa::avx512_mixed);
+                sets.push_back(Isa::avx512_bf16);
+            }
         }
     }
 #endif
     return sets;
 }
+
+#ifdef MUSTER_X86_KERNELS
+namespace {
+
+Kernels mixed_kernels() {
+    Kernels kernels = kAvx512Kernels;
+    kernels.name = "AVX-512 with BF16 for few rows";
+    kernels.few_rows = &kAvx512Bf16Kernels;
+    return kernels;
+}
+
+}  // namespace
+#endif
 
 const Kernels& kernels_for(Isa isa) {
     const std::vector<Isa> sets = available_isas();
@@ -32,6 +48,10 @@ const Kernels& kernels_for(Isa isa) {
     }
 #ifdef MUSTER_X86_KERNELS
     if (isa == Isa::avx512_bf16) return kAvx512Bf16Kernels;
+    if (isa == Isa::avx512_mixed) {
+        static const Kernels mixed = mixed_kernels();
+        return mixed;
+    }
     if (isa == Isa::avx512) return kAvx512Kernels;
     if (isa == Isa::avx2) return kAvx2Kernels;
 #endif
@@ -70,7 +90,7 @@ Isa fastest_isa() {
     if (widest != Isa::avx512_bf16) return widest;
     static const bool dot_is_faster = try_bf16_product(kernels_for(Isa::avx512_bf16)) <
                                       try_bf16_product(kernels_for(Isa::avx512));
-    return dot_is_faster ? Isa::avx512_bf16 : Isa::avx512;
+    return dot_is_faster ? Isa::avx512_bf16 : Isa::avx512_mixed;
 }
 
 }  // namespace muster::cpu

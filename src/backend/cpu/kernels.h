@@ -18,8 +18,9 @@
 namespace muster::cpu {
 
 /// avx512_bf16 is avx512 with bf16 products by VDPBF16PS, which not every processor that has it
-/// runs faster than widening and two multiply-adds.
-enum class Isa { generic, avx2, avx512, avx512_bf16 };
+/// runs faster than widening and two multiply-adds; avx512_mixed does so for few rows only, where
+/// reading the weights takes longer than multiplying.
+enum class Isa { generic, avx2, avx512, avx512_mixed, avx512_bf16 };
 
 /// Rows and columns of one tile of a matrix product.
 inline constexpr int kTileRows = 12;
@@ -131,13 +132,18 @@ struct Kernels {
                          std::int64_t stride, std::int64_t first, void* page);
     /// Whether none of n values is infinite or NaN.
     bool (*all_finite)(DType type, std::int64_t n, const void* values);
+
+    /// Another set that multiplies at most kFewRows rows in bf16 faster; may be null.
+    const Kernels* few_rows = nullptr;
 };
+inline constexpr std::int64_t kFewRows = 3;
 
 /// The kernels of one set; throws InternalError if this build or this processor lacks it.
 const Kernels& kernels_for(Isa isa);
 /// The sets that this build and this processor have, in the order of Isa.
 std::vector<Isa> available_isas();
-/// The set that runs fastest here: the widest, and VDPBF16PS only if a short trial says so.
+/// The set that runs fastest here: the widest, and VDPBF16PS for all rows only if a short trial says
+/// so.
 Isa fastest_isa();
 
 /// Steps of a tile for k elements.

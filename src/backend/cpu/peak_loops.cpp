@@ -109,7 +109,7 @@ void plain(std::uint64_t iterations) {
 
 PeakLoop f32_peak_loop(Isa isa) {
 #if defined(MUSTER_X86_KERNELS)
-    if (isa == Isa::avx512 || isa == Isa::avx512_bf16)
+    if (isa >= Isa::avx512)
         return {"AVX-512 FMA", fma_avx512, 24 * 16 * 2};
     if (isa == Isa::avx2) return {"AVX2 FMA", fma_avx2, 12 * 8 * 2};
 #endif
@@ -119,7 +119,8 @@ PeakLoop f32_peak_loop(Isa isa) {
 
 PeakLoop bf16_peak_loop(Isa isa) {
 #if defined(MUSTER_X86_KERNELS)
-    if (isa == Isa::avx512_bf16) return {"AVX-512 vdpbf16ps", dot_avx512, 24 * 32 * 2};
+    if (isa == Isa::avx512_bf16 || isa == Isa::avx512_mixed)
+        return {"AVX-512 vdpbf16ps", dot_avx512, 24 * 32 * 2};
 #endif
     (void)isa;
     return {};
