@@ -39,7 +39,7 @@ set(homes
   "^nmmintrin\\.h$ ^base/"
   "^(jpeglib|turbojpeg|png)\\.h$ ^image/"
   "^webp/ ^image/"
-  "^(cuda|cublas|cub/|nccl|nvtx3/|mma|cooperative_groups|emulated_ptx) ^backend/cuda/")
+  "^(cuda[^/]*$|cublas|cub/|nccl|nvtx3/|mma|cooperative_groups|emulated_ptx) ^backend/cuda/")
 # Headers of the C++ library, and of POSIX and Linux: free to all.
 set(standard "^([a-z_]+|(sys|linux|net|netinet|arpa)/[a-z_]+\\.h)$")
 set(posix "^(dirent|dlfcn|fcntl|fnmatch|glob|link|poll|pthread|pwd|sched|signal|termios|unistd)\\.h$")
@@ -137,6 +137,8 @@ expect(src/eval/a.cpp quotes mpi.h refused)
 expect(include/muster/mpi/a.h angles mpi.h refused)
 expect(src/backend/a.cpp angles omp.h refused)
 expect(src/backend/cpu/a.cpp angles cuda_runtime.h refused)
+expect(src/backend/a.cpp angles cuda/std/span refused)
+expect(src/backend/a.cpp quotes cuda/module.h allowed)
 expect(src/task/a.cpp angles boost/algorithm/string.hpp refused)
 expect(src/task/a.cpp angles curl/curl.h refused)
 expect(src/engine/a.cpp quotes ../model/weights.h refused)

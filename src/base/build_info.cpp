@@ -15,6 +15,12 @@ const BuildInfo& build_info() {
     return info;
 }
 
+std::string build_id() {
+    const BuildInfo& build = build_info();
+    return build.version + ' ' + (build.git_commit.empty() ? "-" : build.git_commit) + ' ' +
+           build.compiler;
+}
+
 // MUSTER_DATA, if set, is taken as it is: a wrong one should be noticed, not silently replaced.
 std::string data_folder() {
     if (const char* set = std::getenv("MUSTER_DATA"); set != nullptr && *set != '\0') return set;

@@ -31,6 +31,10 @@ struct CudaOptions {
     bool record_steps = true;
 };
 
+/// "", or why this node cannot have a CUDA backend: no module, no driver, one that is too old. Loads
+/// the module; asks for no device.
+std::string cuda_problem();
+
 /// The CUDA backend of this rank; `group` is the tensor-parallel group and must outlive it. Throws
 /// UserError that names what is missing: the module, the driver, the device, its memory. Collective
 /// over the group.

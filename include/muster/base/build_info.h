@@ -14,6 +14,10 @@ struct BuildInfo {
 
 const BuildInfo& build_info();
 
+/// The same in one line, without the build type: "0.1.0 8f3c… GNU 12.2.0". Parts of the program that are loaded at
+/// run time fit each other if they agree on it.
+std::string build_id();
+
 /// Folder that holds `tasks/`, `quickstart/`, …: `../share/muster` beside an installed program, `configs/` of the
 /// source tree for a program in `build/<preset>/`. "" if neither exists.
 std::string data_folder();

@@ -30,3 +30,11 @@ TEST_CASE("data_folder takes MUSTER_DATA, else finds configs/ of the source tree
     else
         CHECK(std::filesystem::is_directory(folder + "/tasks"));
 }
+
+TEST_CASE("build_id is one line of version, commit and compiler") {
+    const BuildInfo& info = build_info();
+    const std::string id = build_id();
+    for (const std::string& part : {info.version, info.git_commit, info.compiler})
+        CHECK(id.find(part) != std::string::npos);
+    CHECK(id.find('\n') == std::string::npos);
+}
