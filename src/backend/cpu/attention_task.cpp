@@ -184,13 +184,15 @@ void AttentionTask::load_values(int tokens) {
 
 // --- a tile against the page ---------------------------------------------------------------------
 
-/// A tile's share of fetching the keys or values of the next page, over `steps` steps.
-Ahead AttentionTask::ahead(const Tile& tile, const std::byte* next, std::int64_t steps) const {
+/// A tile's share of fetching the keys or values of the next page, over `panels` panels of `steps`
+/// steps.
+Ahead AttentionTask::ahead(const Tile& tile, const std::byte* next, std::int64_t panels,
+                           std::int64_t steps) const {
     if (next == nullptr || steps == 0) return {reinterpret_cast<const char*>(tile.sums), 0};
-    const std::int64_t share = layout_.head_bytes() / num_tiles_;
-    const std::int64_t per_step = (share + steps - 1) / steps;
-    return {reinterpret_cast<const char*>(next) + (&tile - tiles_) * share,
-            std::min<std::int64_t>(128, per_step)};
+    const std::int64_t share = layout_.head_bytes() / num_tiles_, all = panels * steps;
+    const std::int64_t per_step = std::min<std::int64_t>(128, (share + all - 1) / all);
+    return {reinterpret_cast<const char*>(next) + (&tile - tiles_) * share, per_step,
+            steps * per_step};
 }
 
 void AttentionTask::attend(const Tile& tile) {
@@ -212,10 +214,10 @@ void AttentionTask::attend(const Tile& tile) {
     const std::int64_t steps = layout_.d / keys_.per_step;
     const bool left = seen.begin < kPanel;
     const bool right = seen.end > kPanel;
-    keys_.multiply(tile.rows, steps, tile.queries, left ? keys_.panels : keys_.last_panel,
-                   left && right ? keys_.last_panel : nullptr,
+    const void* const panels[] = {keys_.panels, keys_.last_panel};
+    keys_.multiply(tile.rows, left + right, steps, tile.queries, left ? panels : panels + 1,
                    scratch_.scores + (left ? 0 : kTileRows * kPanel), false,
-                   ahead(tile, next_keys_, 2 * steps));
+                   ahead(tile, next_keys_, left + right, steps));
     call_.kernels.softmax_page(layout_.type, tile.rows, ranges, call_.exponent_scale,
                                scratch_.scores, tile.state, scratch_.weights);
     if (add) {
@@ -260,15 +262,19 @@ void AttentionTask::multiply(const Tile& tile, int row, int rows, KeyRange keys,
     const std::int64_t steps = (end - begin) * per_step / values.per_step;
     const std::int64_t skipped = begin * per_step / values.per_step * values.step_bytes;
     const std::int64_t last = layout_.value_panels() - 1;
-    Ahead fetch = ahead(tile, next_values_, steps * (last + 1));
-    for (std::int64_t panel = 0; panel <= last; panel += 2) {
-        const auto at = [&](std::int64_t p) {
-            return (p < last ? values.panels + p * values.panel_bytes : values.last_panel) +
-                   skipped;
-        };
-        values.multiply(rows, steps, weights, at(panel), panel < last ? at(panel + 1) : nullptr,
+    Ahead fetch = ahead(tile, next_values_, last + 1, steps);
+    constexpr std::int64_t kAtOnce = 4;
+    for (std::int64_t panel = 0; panel <= last; panel += kAtOnce) {
+        const void* panels[kAtOnce];
+        const std::int64_t count = std::min(kAtOnce, last + 1 - panel);
+        for (std::int64_t p = 0; p < count; ++p) {
+            panels[p] = (panel + p < last ? values.panels + (panel + p) * values.panel_bytes
+                                          : values.last_panel) +
+                        skipped;
+        }
+        values.multiply(rows, static_cast<int>(count), steps, weights, panels,
                         tile.sums + (panel * kTileRows + row) * kPanel, add, fetch);
-        fetch.next += 2 * steps * fetch.per_step;
+        fetch.next += count * fetch.per_panel;
     }
 }
 

@@ -83,7 +83,8 @@ class AttentionTask {
     void load_values(int tokens);
     void attend(const Tile& tile);
     bool finite_at_the_edges(const KeyRange* ranges, int rows, KeyRange all) const;
-    Ahead ahead(const Tile& tile, const std::byte* next, std::int64_t steps) const;
+    Ahead ahead(const Tile& tile, const std::byte* next, std::int64_t panels,
+                std::int64_t steps) const;
     void multiply(const Tile& tile, int row, int rows, KeyRange keys, const Operand& values,
                   bool add);
     void add_apart(const Tile& tile, int row, KeyRange keys, bool add);

@@ -38,8 +38,9 @@ void check_pages(const AttentionSequence& sequence, const Tensor& keys) {
     }
 }
 
-/// Parts of all sequences and kv heads, small enough that every thread gets several, the ones with
-/// most keys first.
+/// Parts of all sequences and kv heads, small enough that every thread gets several. The share of
+/// each thread is alike and begins with the parts of most work, so that what is left for others in
+/// the end is small.
 std::vector<AttentionPart> parts_of(std::span<const AttentionSequence> sequences,
                                     std::int64_t kv_heads, std::int64_t group, int threads) {
     const auto tiles = [](std::int64_t vectors) { return (vectors + kTileRows - 1) / kTileRows; };
@@ -60,11 +61,17 @@ std::vector<AttentionPart> parts_of(std::span<const AttentionSequence> sequences
         const std::int64_t last = part.first_vector + part.num_vectors - 1;
         return (part.sequence->first_position + last / group) * part.num_vectors;
     };
-    if (threads > 1) {
-        std::stable_sort(parts.begin(), parts.end(),
-                         [&](const auto& a, const auto& b) { return work(a) > work(b); });
+    if (threads == 1) return parts;
+    std::stable_sort(parts.begin(), parts.end(),
+                     [&](const auto& a, const auto& b) { return work(a) > work(b); });
+    std::vector<AttentionPart> dealt;
+    dealt.reserve(parts.size());
+    for (int thread = 0; thread < threads; ++thread) {
+        for (auto i = static_cast<std::size_t>(thread); i < parts.size();
+             i += static_cast<std::size_t>(threads))
+            dealt.push_back(parts[i]);
     }
-    return parts;
+    return dealt;
 }
 
 }  // namespace

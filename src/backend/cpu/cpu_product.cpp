@@ -14,7 +14,9 @@ constexpr std::int64_t kTile = kTileRows * kPanel;
 constexpr std::int64_t kPiece = 256;     // k of one pass over the blocks
 constexpr std::int64_t kMaxPanels = 4;   // of one pass; fewer where their sums would fill the cache
 constexpr std::int64_t kMaxBlocks = 16;  // of one run
-constexpr std::int64_t kStreamAhead = 16 << 10;  // bytes ahead when a single block passes by
+// Bytes ahead in each panel that a single block reads from memory: more where few panels are read
+// side by side.
+constexpr std::int64_t kFewRowsAhead = 2 << 10, kStreamAhead = 8 << 10;
 constexpr std::int64_t kSumFloats = 128 << 10;
 constexpr std::int64_t kWidenRows = 3 * kTileRows;  // from here on widening pays
 
@@ -68,8 +70,8 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     const std::int64_t levels = tree_levels(w.k_shards());
     max_panels_ = std::clamp<std::int64_t>(kSumFloats / (levels * longest_run_ * kTile), 1,
                                            std::min(kMaxPanels, ceil_div(w.panels(), threads)));
-    if (blocks_ == 1) max_panels_ = 1;  // then weights are read in one stream
-    const bool wants = w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels_.widens_bf16);
+    const bool wants =
+        w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels_.widens_bf16);
     widens_ = wants && rows_ >= kWidenRows;
 
     packed_ = reinterpret_cast<std::byte*>(scratch.x.floats(blocks_ * block_bytes_ / 4));
@@ -90,15 +92,31 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     });
 }
 
+/// The only block: weights are read once, straight from memory.
+void Product::stream_shard(int shard, std::int64_t first, std::int64_t count, float* sums) const {
+    const std::int64_t shard_bytes = w_.shard_steps() * w_.step_bytes();
+    const std::int64_t panel_bytes = w_.k_shards() * shard_bytes;
+    const std::byte* weights = w_.panel(first) + shard * shard_bytes;
+    const std::int64_t ahead = rows_ <= kTileRows / 2 ? kFewRowsAhead : kStreamAhead;
+    const void* panels[kMaxPanels];
+    for (std::int64_t p = 0; p < count; ++p) panels[p] = weights + p * panel_bytes;
+    of_type(kernels_.stream, w_.dtype())(
+        static_cast<int>(rows_), static_cast<int>(count), w_.shard_steps(),
+        packed_ + shard * shard_block_bytes_, panels, sums, false,
+        {reinterpret_cast<const char*>(weights) + ahead, w_.step_bytes(), panel_bytes});
+}
+
 void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
                              float* sums, float* widened) const {
+    if (blocks_ == 1) return stream_shard(shard, first, count, sums);
     const std::int64_t per_step = w_.dtype() == DType::bf16 ? 2 : 1;
     const std::int64_t steps = w_.shard_steps();
-    const std::int64_t piece = blocks_ == 1 ? steps : kPiece / per_step;
     const std::int64_t x_step_bytes = shard_block_bytes_ / steps;
     const std::int64_t blocks = first_block(run + 1) - first_block(run);
     const int last_rows = static_cast<int>(num_rows(run) - (blocks - 1) * kTileRows);
     const std::byte* x = packed_ + first_block(run) * block_bytes_ + shard * shard_block_bytes_;
+    // Pieces of about the same size, so that each can fetch the next one.
+    const std::int64_t pieces = ceil_div(steps * per_step, kPiece), piece = ceil_div(steps, pieces);
     const TileKernel tile = widens_ ? kernels_.tile_f32 : tile_kernel(kernels_, w_.dtype());
     for (std::int64_t begin = 0; begin < steps; begin += piece) {
         const std::int64_t n = std::min(piece, steps - begin),
@@ -108,7 +126,8 @@ void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, 
         };
         for (std::int64_t p = 0; widens_ && p < count; ++p)
             kernels_.widen(w_.dtype(), n, part(p), widened + p * kPiece * kPanel);
-        // The blocks share the fetching of the next piece; beyond a panel's end lies the next one.
+        // The blocks share the fetching of the next piece, in the end of the panels after these.
+        const bool ends = shard + 1 == w_.k_shards() && begin + n == steps;
         const std::int64_t bytes = n * w_.step_bytes();
         const std::int64_t per_tile = ceil_div(bytes, blocks);
         for (std::int64_t block = 0; block < blocks; ++block) {
@@ -116,12 +135,12 @@ void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, 
             const std::byte* x_part = x + block * block_bytes_ + begin * x_step_bytes;
             for (std::int64_t p = 0; p < count; ++p) {
                 const std::byte* weights = part(p);
-                const auto* next = reinterpret_cast<const char*>(weights) +
-                                   (blocks_ == 1 ? kStreamAhead : bytes + block * per_tile);
+                const std::byte* next = ends ? w_.panel(first + count + p) : weights + bytes;
                 tile(rows, tile_steps, x_part,
                      widens_ ? static_cast<const void*>(widened + p * kPiece * kPanel) : weights,
                      kPanel, sums + p * panel_stride() + block * kTile, begin > 0,
-                     {next, std::min<std::int64_t>(128, ceil_div(per_tile, tile_steps))});
+                     {reinterpret_cast<const char*>(next) + block * per_tile,
+                      std::min<std::int64_t>(128, ceil_div(per_tile, tile_steps))});
             }
         }
     }

@@ -53,6 +53,8 @@ class Product {
     void multiply_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
                         float* sums, float* widened) const;
 
+    void stream_shard(int shard, std::int64_t first, std::int64_t count, float* sums) const;
+
     const CpuMatrix& w_;
     const Kernels& kernels_;
     std::int64_t rows_, blocks_, runs_, longest_run_, max_panels_;

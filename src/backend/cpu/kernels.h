@@ -33,11 +33,12 @@ struct RunStats {
     std::int64_t argmax = 0;
 };
 
-/// Memory that a tile fetches into the cache while it computes, for a later call: `per_step` bytes
-/// (at most 128) per step. It need not exist.
+/// Memory that a tile fetches into the cache while it computes: `per_step` bytes (at most 128) per
+/// step. It need not exist.
 struct Ahead {
     const char* next = nullptr;
     std::int64_t per_step = 0;
+    std::int64_t per_panel = 0;  ///< from what one panel fetches to what the next one does
 };
 
 /// c [kTileRows, kPanel] ← (add ? c : 0) + x · w over `steps` steps. A step is one k, or a pair of
@@ -46,10 +47,9 @@ struct Ahead {
 /// needs FlushDenormals.
 using TileKernel = void (*)(int rows, std::int64_t steps, const void* x, const void* w,
                             std::int64_t w_stride, float* c, bool add, Ahead ahead);
-/// The same for one panel w, or for two, the second to the tile behind c; w_stride is kPanel. The
-/// second panel fetches behind what the first one does.
-using PanelKernel = void (*)(int rows, std::int64_t steps, const void* x, const void* w,
-                             const void* w2, float* c, bool add, Ahead ahead);
+/// The same for panels w[0 … count) to tiles that lie one after another; w_stride is kPanel.
+using PanelKernel = void (*)(int rows, int count, std::int64_t steps, const void* x,
+                             const void* const* w, float* c, bool add, Ahead ahead);
 struct PanelKernels {
     PanelKernel f32, f16, bf16;
 };
@@ -68,6 +68,8 @@ struct KeyRange {
 struct Kernels {
     const char* name;
     TileKernel tile_f32, tile_f16, tile_bf16;
+    /// For few rows, whose weights come from memory; what they fetch is for the same call.
+    PanelKernels stream;
     /// Bytes of one step of a packed block of bf16; 48 in the other types.
     std::int64_t bf16_step_bytes;
     /// block [steps, kTileRows] ← `rows` rows [k] of `type` that lie `stride` elements apart; other

@@ -23,12 +23,15 @@ void wait_while(const std::atomic<T>& value, T old) {
     while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 
+constexpr std::uint64_t kBegin = 0xffffffff, kOneFromEnd = std::uint64_t{1} << 32;
+
 }  // namespace
 
 ThreadPool::ThreadPool(int threads, std::vector<int> cpus)
     : threads_(std::max(threads, 1)),
       cpus_(std::move(cpus)),
-      workers_(std::make_unique<Worker[]>(static_cast<std::size_t>(threads_ - 1))) {
+      workers_(std::make_unique<Worker[]>(static_cast<std::size_t>(threads_ - 1))),
+      shares_(std::make_unique<Share[]>(static_cast<std::size_t>(threads_))) {
     for (int i = 1; i < threads_; ++i)
         workers_[static_cast<std::size_t>(i - 1)].thread = std::thread([this, i] { work(i); });
     if (cpus_.empty()) return;
@@ -59,7 +62,12 @@ void ThreadPool::run_job(Job job) {
     job.threads = static_cast<int>(
         std::clamp<std::int64_t>(job.tasks, 1, std::clamp(job.threads, 1, threads_)));
     job_ = job;
-    next_task_.store(0, std::memory_order_relaxed);
+    for (int i = 0; i < job.threads; ++i) {
+        const auto begin = static_cast<std::uint64_t>(share_begin(job.tasks, i, job.threads));
+        const auto end = static_cast<std::uint64_t>(share_begin(job.tasks, i + 1, job.threads));
+        shares_[static_cast<std::size_t>(i)].left.store(end << 32 | begin,
+                                                        std::memory_order_relaxed);
+    }
     busy_workers_.store(job.threads - 1, std::memory_order_relaxed);
     for (int i = 1; i < job.threads; ++i) {
         Worker& worker = workers_[static_cast<std::size_t>(i - 1)];
@@ -86,16 +94,29 @@ void ThreadPool::work(int thread) {
 }
 
 void ThreadPool::do_share(int thread) {
-    if (job_.uneven) {
-        for (std::int64_t task;
-             (task = next_task_.fetch_add(1, std::memory_order_relaxed)) < job_.tasks;) {
-            job_.call(job_.body, task, thread);
-        }
-        return;
+    for (std::int64_t task; (task = take_first(thread)) >= 0;) job_.call(job_.body, task, thread);
+    for (int i = 1; job_.uneven && i < job_.threads; ++i) {
+        const int other = (thread + i) % job_.threads;
+        for (std::int64_t task; (task = take_last(other)) >= 0;) job_.call(job_.body, task, thread);
     }
-    const std::int64_t end = job_.tasks * (thread + 1) / job_.threads;
-    for (std::int64_t task = job_.tasks * thread / job_.threads; task < end; ++task)
-        job_.call(job_.body, task, thread);
+}
+
+/// The first or last task of a thread's share, −1 if none is left.
+std::int64_t ThreadPool::take_first(int thread) {
+    std::atomic<std::uint64_t>& left = shares_[static_cast<std::size_t>(thread)].left;
+    std::uint64_t tasks = left.load(std::memory_order_relaxed);
+    do {
+        if ((tasks & kBegin) == tasks >> 32) return -1;
+    } while (!left.compare_exchange_weak(tasks, tasks + 1, std::memory_order_relaxed));
+    return static_cast<std::int64_t>(tasks & kBegin);
+}
+std::int64_t ThreadPool::take_last(int thread) {
+    std::atomic<std::uint64_t>& left = shares_[static_cast<std::size_t>(thread)].left;
+    std::uint64_t tasks = left.load(std::memory_order_relaxed);
+    do {
+        if ((tasks & kBegin) == tasks >> 32) return -1;
+    } while (!left.compare_exchange_weak(tasks, tasks - kOneFromEnd, std::memory_order_relaxed));
+    return static_cast<std::int64_t>(tasks >> 32) - 1;
 }
 
 }  // namespace muster::cpu

@@ -12,6 +12,11 @@
 
 namespace muster::cpu {
 
+/// Where the share of thread `thread` of a loop begins; that of `threads` is the loop's end.
+constexpr std::int64_t share_begin(std::int64_t tasks, int thread, int threads) {
+    return tasks * thread / threads;
+}
+
 class ThreadPool {
  public:
     /// The calling thread and threads - 1 more. If `cpus` names a CPU for each of them, they stay
@@ -23,10 +28,10 @@ class ThreadPool {
 
     int threads() const { return threads_; }
 
-    /// body(task, thread) for every task in [0, tasks) on the first `threads` threads; returns when
-    /// all are done. Threads take equal consecutive pieces, or, if tasks are `uneven`, the next
-    /// task when they are free. Bodies must not throw. One loop at a time, always from the same
-    /// thread.
+    /// body(task, thread) for every task in [0, tasks), tasks < 2^32, on the first `threads`
+    /// threads; returns when all are done. Thread t goes through share_begin(tasks, t, threads) and
+    /// on; if tasks are `uneven`, a thread that is done takes the last ones of others. Bodies must
+    /// not throw. One loop at a time, always from the same thread.
     template <typename Body>
     void run(int threads, std::int64_t tasks, const Body& body, bool uneven = false) {
         const auto call = [](const void* of, std::int64_t task, int thread) {
@@ -47,19 +52,25 @@ class ThreadPool {
         std::atomic<std::uint32_t> jobs_given{0};
         std::thread thread;
     };
+    /// Tasks [begin, end) that a thread has still to do, end in the upper half.
+    struct alignas(64) Share {
+        std::atomic<std::uint64_t> left{0};
+    };
 
     void run_job(Job job);
     void work(int thread);
     void pin(int thread) const;
     void do_share(int thread);
+    std::int64_t take_first(int thread);
+    std::int64_t take_last(int thread);
 
     int threads_;
     std::vector<int> cpus_, callers_cpus_;
     Job job_;
     bool stopping_ = false;
-    std::atomic<std::int64_t> next_task_{0};
     std::atomic<int> busy_workers_{0};
     std::unique_ptr<Worker[]> workers_;
+    std::unique_ptr<Share[]> shares_;
 };
 
 }  // namespace muster::cpu

@@ -121,37 +121,102 @@ void tile_rows(std::int64_t steps, const typename Step::X* x, const typename Ste
     }
 }
 
+/// Calls call.operator()<Rows>() for a number of rows that is known only when the program runs.
+template <int Rows = kTileRows, typename Call>
+inline void with_rows(int rows, const Call& call) {
+    if constexpr (Rows > 1) {
+        if (rows < Rows) return with_rows<Rows - 1>(rows, call);
+    }
+    call.template operator()<Rows>();
+}
+
 template <typename Step>
 void tile(int rows, std::int64_t steps, const void* x_block, const void* weights,
           std::int64_t w_stride, float* c, bool add, Ahead ahead) {
     const auto* x = static_cast<const typename Step::X*>(x_block);
     const auto* w = static_cast<const typename Step::W*>(weights);
-    switch (rows) {
-        case 1:
-            return tile_rows<Step, 1>(steps, x, w, w_stride, c, add, ahead);
-        case 2:
-            return tile_rows<Step, 2>(steps, x, w, w_stride, c, add, ahead);
-        case 3:
-            return tile_rows<Step, 3>(steps, x, w, w_stride, c, add, ahead);
-        case 4:
-            return tile_rows<Step, 4>(steps, x, w, w_stride, c, add, ahead);
-        case 5:
-            return tile_rows<Step, 5>(steps, x, w, w_stride, c, add, ahead);
-        case 6:
-            return tile_rows<Step, 6>(steps, x, w, w_stride, c, add, ahead);
-        case 7:
-            return tile_rows<Step, 7>(steps, x, w, w_stride, c, add, ahead);
-        case 8:
-            return tile_rows<Step, 8>(steps, x, w, w_stride, c, add, ahead);
-        case 9:
-            return tile_rows<Step, 9>(steps, x, w, w_stride, c, add, ahead);
-        case 10:
-            return tile_rows<Step, 10>(steps, x, w, w_stride, c, add, ahead);
-        case 11:
-            return tile_rows<Step, 11>(steps, x, w, w_stride, c, add, ahead);
-        default:
-            return tile_rows<Step, 12>(steps, x, w, w_stride, c, add, ahead);
+    with_rows(rows,
+              [&]<int Rows>() { tile_rows<Step, Rows>(steps, x, w, w_stride, c, add, ahead); });
+}
+
+// --- panels side by side -------------------------------------------------------------------------
+
+/// How near the multipliers memory is fetched: the second argument of __builtin_prefetch.
+enum Cache { kSecondLevel = 2, kFirstLevel = 3 };
+
+/// For rows too few to keep the multipliers busy with one panel, and to read memory in several
+/// streams: one is slower, however far ahead it is fetched.
+template <typename Step, int Rows, int Panels, Cache Into>
+void side_by_side(std::int64_t steps, const typename Step::X* x, const void* const* panels,
+                  float* c, bool add, Ahead ahead) {
+    constexpr int kVecs = kPanel / kLanes;
+    constexpr std::int64_t kTile = kTileRows * kPanel;
+    const typename Step::W* w[Panels];
+    Vec sum[Panels][Rows][kVecs];
+#pragma GCC unroll 4
+    for (int p = 0; p < Panels; ++p) {
+        w[p] = static_cast<const typename Step::W*>(panels[p]);
+#pragma GCC unroll 6
+        for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+            for (int v = 0; v < kVecs; ++v)
+                sum[p][r][v] = add ? load(c + p * kTile + r * kPanel + v * kLanes) : zero();
+        }
     }
+    for (std::int64_t i = 0; i < steps; ++i) {
+#pragma GCC unroll 4
+        for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 2
+            for (int v = 0; v < kVecs; ++v) {
+                const typename Step::Load weights = Step::load_w(w[p] + v * kLanes * Step::kW);
+#pragma GCC unroll 6
+                for (int r = 0; r < Rows; ++r)
+                    sum[p][r][v] = Step::add(sum[p][r][v], x, r, weights);
+            }
+            w[p] += kPanel * Step::kW;
+            const char* next = ahead.next + p * ahead.per_panel;
+            __builtin_prefetch(next, 0, Into);
+            __builtin_prefetch(next + 64, 0, Into);
+        }
+        x += Step::kX;
+        ahead.next += ahead.per_step;
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 6
+        for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 2
+            for (int v = 0; v < kVecs; ++v)
+                store(c + p * kTile + r * kPanel + v * kLanes, sum[p][r][v]);
+        }
+    }
+}
+
+/// Any number of panels, as many at once as the registers of this set hold.
+template <typename Step, Cache Into>
+void panels(int rows, int count, std::int64_t steps, const void* x_block, const void* const* w,
+            float* c, bool add, Ahead ahead) {
+    const auto* x = static_cast<const typename Step::X*>(x_block);
+    const auto after = [&](int done) {
+        w += done;
+        c += done * kTileRows * kPanel;
+        ahead.next += done * ahead.per_panel;
+        count -= done;
+    };
+    with_rows(rows, [&]<int Rows>() {
+        if constexpr (4 * Rows <= kRegisterRows) {
+            for (; count >= 4; after(4))
+                side_by_side<Step, Rows, 4, Into>(steps, x, w, c, add, ahead);
+        }
+        if constexpr (2 * Rows <= kRegisterRows) {
+            for (; count >= 2; after(2))
+                side_by_side<Step, Rows, 2, Into>(steps, x, w, c, add, ahead);
+        }
+        for (; count > 0; after(1)) {
+            tile_rows<Step, Rows>(steps, x, static_cast<const typename Step::W*>(*w), kPanel, c,
+                                  add, ahead);
+        }
+    });
 }
 
 // --- packing x -----------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <thread>
 #include <vector>
 
 #include "muster/mpi/host.h"
@@ -44,6 +46,27 @@ TEST_CASE("even loops give each thread one consecutive piece") {
         thread_of[static_cast<std::size_t>(task)] = thread;
     });
     CHECK(thread_of == std::vector<int>{0, 0, 0, 1, 1, 1, 2, 2, 2, 2});
+}
+
+TEST_CASE("in uneven loops the others do what a busy thread has not come to") {
+    constexpr std::int64_t kTasks = 12;
+    ThreadPool pool(3);
+    std::vector<int> thread_of(kTasks);
+    std::atomic<std::int64_t> others_done{0};
+    pool.run(
+        3, kTasks,
+        [&](std::int64_t task, int thread) {
+            thread_of[static_cast<std::size_t>(task)] = thread;
+            if (task != 0) {
+                ++others_done;
+                return;
+            }
+            while (others_done < kTasks - 1) std::this_thread::yield();
+        },
+        true);
+    // The calling thread begins with task 0, unless another one was quick enough to take even that.
+    if (thread_of[0] == 0) CHECK(std::count(thread_of.begin(), thread_of.end(), 0) == 1);
+    CHECK(others_done == kTasks - 1);
 }
 
 TEST_CASE("pinned threads stay on their CPUs, and the calling one is free again afterwards") {
