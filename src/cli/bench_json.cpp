@@ -74,7 +74,7 @@ Value settings(const BenchResult& r) {
     object.set("prompt", r.bench.prompt_tokens);
     object.set("context", r.bench.context_tokens);
     object.set("new", r.bench.new_tokens);
-    object.set("batch", r.bench.batch);
+    object.set("batches", Array(r.bench.batches.begin(), r.bench.batches.end()));
     object.set("questions", r.bench.questions);
     object.set("runs", r.bench.runs);
     object.set("step_tokens", r.bench.step_tokens);
@@ -134,12 +134,13 @@ Value profile(const Profile& profile) {
 Value phase(const BenchResult& r, const PhaseResult& result) {
     const PhaseRates rates = rates_of(r, result);
     const PhaseRun& run = result.runs.front().front();
-    const PhaseWork work = work_of(result.name, r.bench, r.model, run);
+    const PhaseWork work = work_of(result.name, at_batch(r.bench, result.batch), r.model, run);
     std::vector<double> seconds;
     for (const auto& replicas : result.runs) seconds.push_back(replicas.front().seconds);
     Object object;
     object.set("phase", result.name);
     object.set("work", result.work);
+    object.set("batch", result.batch);
     object.set("tokens_per_second", spread(rates.tokens));
     object.set("computed_tokens_per_second", spread(rates.computed));
     object.set("flops_per_second", spread(rates.flops));

@@ -27,12 +27,12 @@ struct BenchFlag {
     const char* help;
 };
 
-constexpr std::int64_t kMaxTokens = std::int64_t{1} << 24;
+constexpr std::int64_t kMaxTokens = std::int64_t{1} << 24, kMaxBatch = 65536;
 
 constexpr BenchFlag kFlags[] = {
     {"Model", "shape", "NAME", &BenchConfig::shape, nullptr, nullptr, 0, 0,
-     "random weights of this shape: llama-135m, llama-1.1b, llama-3-8b or a config.json "
-     "(default: llama-1.1b)"},
+     "random weights of this shape: llama-135m, llama-1.1b, qwen2.5-7b, llama-3-8b, "
+     "llama-3-70b-slice or a config.json (default: llama-1.1b)"},
     {"Model", "model", "DIR", &BenchConfig::model, nullptr, nullptr, 0, 0,
      "a checkpoint directory instead"},
     {"Model", "dtype", "TYPE", &BenchConfig::dtype, nullptr, nullptr, 0, 0,
@@ -43,8 +43,6 @@ constexpr BenchFlag kFlags[] = {
      "decode: tokens of one prompt (default: 128)"},
     {"Work", "new", "N", nullptr, &BenchConfig::new_tokens, nullptr, 2, kMaxTokens,
      "decode: tokens generated after it (default: 64)"},
-    {"Work", "batch", "N", nullptr, &BenchConfig::batch, nullptr, 1, 65536,
-     "prefill, score, decode: sequences (default: 1)"},
     {"Work", "questions", "N", nullptr, &BenchConfig::questions, nullptr, 1, 65536,
      "mmlu-like: questions behind one prefix (default: 8)"},
     {"Work", "runs", "N", nullptr, &BenchConfig::runs, nullptr, 1, 100'000,
@@ -80,6 +78,19 @@ std::vector<std::string> read_phases(const std::string& list) {
     return phases;
 }
 
+std::vector<std::int64_t> read_batches(const std::string& list) {
+    std::vector<std::int64_t> batches;
+    for (const std::string& part : split(list, ',')) {
+        const std::int64_t batch = parse_integer("--batch", std::string(trim(part)));
+        if (batch < 1 || batch > kMaxBatch)
+            throw UserError(
+                cat("--batch: expected integers from 1 to ", kMaxBatch, ", got ", batch));
+        if (std::find(batches.begin(), batches.end(), batch) == batches.end())
+            batches.push_back(batch);
+    }
+    return batches;
+}
+
 void check(BenchConfig& bench) {
     if (!bench.shape.empty() && !bench.model.empty())
         throw UserError("--shape and --model: expected one of them");
@@ -95,9 +106,10 @@ void check(BenchConfig& bench) {
     }
     const bool decodes =
         std::find(bench.phases.begin(), bench.phases.end(), "decode") != bench.phases.end();
-    if (decodes && bench.batch > bench.step_tokens)
-        throw UserError(cat("--batch ", bench.batch, ": decode needs all sequences in one step of ",
-                            bench.step_tokens, " tokens; raise --step-tokens"));
+    if (decodes && largest_batch(bench) > bench.step_tokens)
+        throw UserError(cat("--batch ", largest_batch(bench),
+                            ": decode needs all sequences in one step of ", bench.step_tokens,
+                            " tokens; raise --step-tokens"));
 }
 
 }  // namespace
@@ -109,7 +121,9 @@ void add_bench_options(po::options_description& description) {
         if (name == "Work")
             group.add_options()(
                 "phase", po::value<std::string>()->value_name("A,B"),
-                cat("which of ", join(phase_names(), ", "), " (default: all)").c_str());
+                cat("which of ", join(phase_names(), ", "), " (default: all)").c_str())(
+                "batch", po::value<std::string>()->value_name("N,M"),
+                "prefill, score, decode: sequences; each number is measured (default: 1)");
         for (; i < std::size(kFlags) && name == kFlags[i].group; ++i) {
             const BenchFlag& flag = kFlags[i];
             if (flag.yes)
@@ -147,8 +161,19 @@ BenchConfig read_bench(const Options& options) {
     }
     bench.phases =
         options.has("phase") ? read_phases(options.get<std::string>("phase")) : phase_names();
+    if (options.has("batch")) bench.batches = read_batches(options.get<std::string>("batch"));
+    bench = at_batch(std::move(bench), bench.batches.front());
     check(bench);
     return bench;
+}
+
+BenchConfig at_batch(BenchConfig bench, std::int64_t batch) {
+    bench.batch = batch;
+    return bench;
+}
+
+std::int64_t largest_batch(const BenchConfig& bench) {
+    return *std::max_element(bench.batches.begin(), bench.batches.end());
 }
 
 }  // namespace muster

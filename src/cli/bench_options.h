@@ -13,7 +13,9 @@ struct BenchConfig {
     std::string shape, model;         ///< one of the two is set
     std::vector<std::string> phases;  ///< names from bench_phases.h
     std::int64_t prompt_tokens = 512, context_tokens = 128, new_tokens = 64;
-    std::int64_t batch = 1, questions = 8;
+    std::vector<std::int64_t> batches = {1};  ///< sequences of a phase, measured one by one
+    std::int64_t batch = 1;                   ///< of `batches`, the one that is measured
+    std::int64_t questions = 8;
     std::string dtype = "auto";
     std::int64_t threads = 0, tensor_parallel = 1;
     bool tp_across_nodes = false;
@@ -26,5 +28,10 @@ struct BenchConfig {
 void add_bench_options(boost::program_options::options_description& description);
 /// Throws UserError.
 BenchConfig read_bench(const Options& options);
+
+/// `bench` with one of its batches.
+BenchConfig at_batch(BenchConfig bench, std::int64_t batch);
+/// The largest of its batches.
+std::int64_t largest_batch(const BenchConfig& bench);
 
 }  // namespace muster

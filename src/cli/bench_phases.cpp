@@ -170,10 +170,10 @@ std::int64_t longest_sequence(const BenchConfig& bench) {
 std::int64_t kv_tokens_for(const BenchConfig& bench) {
     std::int64_t tokens = kKvPageTokens;
     if (has(bench, "prefill") || has(bench, "score"))
-        tokens = std::max(tokens, bench.batch * whole_pages(bench.prompt_tokens));
+        tokens = std::max(tokens, largest_batch(bench) * whole_pages(bench.prompt_tokens));
     if (has(bench, "decode"))
-        tokens =
-            std::max(tokens, bench.batch * whole_pages(bench.context_tokens + bench.new_tokens));
+        tokens = std::max(
+            tokens, largest_batch(bench) * whole_pages(bench.context_tokens + bench.new_tokens));
     // The prefix once; a question starts inside a page of its own copy.
     if (has(bench, "mmlu-like"))
         tokens =

@@ -10,12 +10,13 @@ namespace muster {
 PhaseRates rates_of(const BenchResult& result, const PhaseResult& phase) {
     const double peak = median(result.ceilings.usable_flops(result.model.dtype)),
                  bandwidth = median(result.ceilings.read_bytes);
+    const BenchConfig bench = at_batch(result.bench, phase.batch);
     PhaseRates rates;
     for (const std::vector<PhaseRun>& replicas : phase.runs) {
         const auto shares = static_cast<double>(replicas.size());
         double tokens = 0, computed = 0, flops = 0, bytes = 0, of_limit = 0;
         for (const PhaseRun& run : replicas) {
-            const PhaseWork work = work_of(phase.name, result.bench, result.model, run);
+            const PhaseWork work = work_of(phase.name, bench, result.model, run);
             const double seconds = std::max(run.seconds, 1e-9);
             const double compute = work.flops * shares / peak,
                          reading = work.bytes * shares / bandwidth;

@@ -15,9 +15,10 @@
 
 namespace muster {
 
-/// One phase with the runs of every replica.
+/// One phase at one batch with the runs of every replica.
 struct PhaseResult {
     std::string name, work;
+    std::int64_t batch = 1;
     std::vector<std::vector<PhaseRun>> runs;  ///< [run][replica]
     Profile profile;                          ///< of rank 0, all runs; empty without --profile
 };

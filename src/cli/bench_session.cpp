@@ -79,24 +79,11 @@ class Bench {
     }
 
     void run_phases() {
-        const BenchConfig& bench = result_.bench;
+        const auto cases = cases_of(result_.bench);
         Progress bar("bench", "runs",
-                     bench.phases.size() * static_cast<std::size_t>(bench.runs + 1));
-        for (const std::string& phase : bench.phases) {
-            PhaseResult& result = result_.phases.emplace_back(
-                PhaseResult{phase, describe_phase(phase, bench), {}, {}});
-            run_once(phase, 0);
-            report(bar, cat(phase, ": warm"));
-            for (std::int64_t run = 1; run <= bench.runs; ++run) {
-                result.runs.push_back(run_once(phase, run));
-                result.profile.add(profile_);
-                if (!world_.is_root()) continue;
-                const PhaseRates rates = rates_of(result_, result);
-                report(bar, cat(phase, " ", run, "/", bench.runs, ": ",
-                                std::llround(rates.tokens.back()), " tokens/s, ",
-                                std::llround(100 * rates.of_limit.back()), " % of the limit"));
-            }
-        }
+                     cases.size() * static_cast<std::size_t>(result_.bench.runs + 1));
+        for (const auto& [phase, batch] : cases)
+            run_phase_at(phase, at_batch(result_.bench, batch), bar);
         if (bar_is_shown_) bar.finish();
         result_.peak_memory =
             static_cast<std::uint64_t>(world_.max(static_cast<std::int64_t>(memory_->bytes())));
@@ -104,6 +91,36 @@ class Bench {
     }
 
  private:
+    /// What is measured, in order: the number of sequences does not matter to mmlu-like.
+    static std::vector<std::pair<std::string, std::int64_t>> cases_of(const BenchConfig& bench) {
+        std::vector<std::pair<std::string, std::int64_t>> cases;
+        for (const std::string& phase : bench.phases)
+            for (const std::int64_t batch : bench.batches)
+                if (phase != "mmlu-like" || batch == bench.batches.front())
+                    cases.emplace_back(phase, batch);
+        return cases;
+    }
+
+    /// All runs of one phase. Collective.
+    void run_phase_at(const std::string& phase, const BenchConfig& bench, Progress& bar) {
+        PhaseResult& result = result_.phases.emplace_back(
+            PhaseResult{phase, describe_phase(phase, bench), bench.batch, {}, {}});
+        const bool one_of_many = bench.batches.size() > 1 && phase != "mmlu-like";
+        const std::string name = one_of_many ? cat(phase, " × ", bench.batch) : phase;
+        run_once(phase, bench, 0);
+        report(bar, cat(name, ": warm"));
+        for (std::int64_t run = 1; run <= bench.runs; ++run) {
+            result.runs.push_back(run_once(phase, bench, run));
+            result.profile.add(profile_);
+            if (!world_.is_root()) continue;
+            const PhaseRates rates = rates_of(result_, result);
+            report(bar,
+                   cat(name, " ", run, "/", bench.runs, ": ", std::llround(rates.tokens.back()),
+                       " tokens/s, ", std::llround(100 * rates.of_limit.back()),
+                       " % of the limit"));
+        }
+    }
+
     void read_model() {
         const BenchConfig& bench = result_.bench;
         const auto tp = static_cast<int>(bench.tensor_parallel);
@@ -219,10 +236,11 @@ class Bench {
     }
 
     /// One run on all replicas at once; on rank 0, every replica's. Collective.
-    std::vector<PhaseRun> run_once(const std::string& phase, std::int64_t run) {
+    std::vector<PhaseRun> run_once(const std::string& phase, const BenchConfig& bench,
+                                   std::int64_t run) {
         world_.barrier();
-        const PhaseRun mine = run_phase(phase, result_.bench, *engine_, result_.model.vocab_size,
-                                        run, result_.bench.profile ? &profile_ : nullptr);
+        const PhaseRun mine = run_phase(phase, bench, *engine_, result_.model.vocab_size, run,
+                                        bench.profile ? &profile_ : nullptr);
         std::vector<PhaseRun> runs(static_cast<std::size_t>(topology_.grid.num_replicas()));
         const std::vector<std::string> parts = world_.gather(bytes_of(std::vector{mine}));
         for (std::size_t rank = 0; rank < parts.size(); ++rank) {

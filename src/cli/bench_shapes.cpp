@@ -28,10 +28,23 @@ constexpr NamedShape kShapes[] = {
          "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
          "num_key_value_heads": 4, "vocab_size": 32000, "tie_word_embeddings": false,
          "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 10000.0})"},
+    // The sizes of Qwen2.5-7B in a decoder of Llama's kind, which lacks its biases of q, k and v.
+    {"qwen2.5-7b",
+     R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 3584,
+         "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+         "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": false,
+         "max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0})"},
     // Meta-Llama-3-8B as published.
     {"llama-3-8b",
      R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 4096,
          "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+         "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": false,
+         "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
+         "bos_token_id": 128000, "eos_token_id": 128001})"},
+    // Meta-Llama-3-70B as published, but with 16 of its 80 layers: 15.8 billion parameters, 32 GB.
+    {"llama-3-70b-slice",
+     R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 8192,
+         "intermediate_size": 28672, "num_hidden_layers": 16, "num_attention_heads": 64,
          "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": false,
          "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
          "bos_token_id": 128000, "eos_token_id": 128001})"},

@@ -56,7 +56,8 @@ measures() {
     flat "$name.json"
     positive "$name.json" ceilings.f32_flops.median ceilings.read_bytes.min ceilings.usable_flops start.load_seconds \
         start.first_step_seconds memory.planned_total memory.loaded_weights
-    is "$name.json" settings.batch 3
+    is "$name.json" settings.batches.0 3
+    is "$name.json" phases.0.batch 3
     is "$name.json" model.name small.json
     value "$name.json" program.version >/dev/null && value "$name.json" program.commit >/dev/null || fail "$name: no program"
     value "$name.json" machine.processor >/dev/null || fail "$name: no processor"

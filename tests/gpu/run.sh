@@ -146,7 +146,10 @@ step "tp-invariant: same answers" 10 bash -c 'same invariant1 invariant2'
 
 # --- speed ---
 if [ "${MUSTER_GPU_QUICK:-0}" != 1 ]; then
-    step "bench: Llama 3 8B" 120 bash -c 'bench llama-3-8b --shape llama-3-8b --batch 1,16,64,256 --runs 3'
+    step "bench: Llama 3 8B, prompts" 75 bash -c \
+        'bench llama-3-8b --shape llama-3-8b --phase prefill,score,mmlu-like --batch 1,16 --questions 200 --runs 3 --profile'
+    step "bench: Llama 3 8B, decode" 75 bash -c \
+        'bench llama-3-8b-decode --shape llama-3-8b --phase decode --batch 1,16,64,256 --runs 3 --profile'
     step "bench: Qwen2.5 7B" 60 bash -c 'bench qwen2.5-7b --shape qwen2.5-7b --phase prefill,decode --batch 1,64 --runs 3'
     step "bench: slice of a 70B" 60 bash -c \
         'bench llama-3-70b --shape llama-3-70b-slice --phase prefill,decode --batch 1,64 --runs 3'

@@ -48,7 +48,7 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "--new",
                                   "13",
                                   "--batch",
-                                  "14",
+                                  "14, 1,14",
                                   "--runs",
                                   "15",
                                   "--questions",
@@ -72,7 +72,10 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.prompt_tokens == 11);
     CHECK(all.context_tokens == 12);
     CHECK(all.new_tokens == 13);
+    CHECK(all.batches == std::vector<std::int64_t>{14, 1});
     CHECK(all.batch == 14);
+    CHECK(at_batch(all, 1).batch == 1);
+    CHECK(largest_batch(all) == 14);
     CHECK(all.runs == 15);
     CHECK(all.questions == 16);
     CHECK(all.dtype == "float16");
@@ -91,12 +94,14 @@ TEST_CASE("bench: every flag reaches its member") {
 TEST_CASE("bench: what the flags may not say") {
     CHECK(contains(error_of({"--phase", "prefil"}), "did you mean \"prefill\""));
     CHECK(contains(error_of({"--phase", ""}), "unknown phase \"\""));
-    CHECK(contains(error_of({"--batch", "0"}), "--batch: expected an integer from 1"));
+    CHECK(contains(error_of({"--batch", "0"}), "--batch: expected integers from 1"));
+    CHECK(contains(error_of({"--batch", "4,"}), "--batch"));
+    CHECK(contains(error_of({"--batch", "1,x"}), "--batch: expected an integer"));
     CHECK(contains(error_of({"--new", "1"}), "--new: expected an integer from 2"));
     CHECK(contains(error_of({"--runs", "many"}), "--runs: expected an integer"));
     CHECK(contains(error_of({"--dtype", "int32"}), "unknown type \"int32\""));
     CHECK(contains(error_of({"--model", "a", "--shape", "b"}), "expected one of them"));
-    CHECK(contains(error_of({"--batch", "8", "--step-tokens", "4"}), "--step-tokens"));
+    CHECK(contains(error_of({"--batch", "2,8", "--step-tokens", "4"}), "--step-tokens"));
     CHECK(read({"--batch", "8", "--step-tokens", "4", "--phase", "prefill"}).batch == 8);
     CHECK(contains(error_of({"--json", ""}), "--json: expected FILE"));
 }
@@ -108,6 +113,10 @@ TEST_CASE("bench: shapes by name or by file") {
     CHECK(small.head_dim == 64);
     CHECK(shape_config("llama-3-8b", "float32").dtype == DType::f32);
     CHECK(shape_config("llama-3-8b", "auto").rope.theta == 500000.0);
+    CHECK(shape_config("qwen2.5-7b", "auto").vocab_size == 152064);
+    // 16 of 80 layers: what multiplies per token is 13.7 billion parameters.
+    CHECK(flops_per_token(shape_config("llama-3-70b-slice", "auto"), 0) / 2 ==
+          doctest::Approx(13.69e9).epsilon(1e-3));
     const auto error = [](const std::string& shape) {
         return test::error_message<UserError>([&] { (void)shape_config(shape, "auto"); });
     };

@@ -150,3 +150,20 @@ TEST_CASE("peak memory counts what was touched since, even if it is given back")
     CHECK(memory.bytes() > kBytes - kBytes / 8);
     CHECK(memory.bytes() < kBytes + kBytes / 4);
 }
+
+TEST_CASE("room for the largest of several batches, rates by each one's own work") {
+    BenchConfig bench;
+    bench.phases = {"prefill", "decode"};
+    bench.prompt_tokens = 100;
+    bench.batches = {1, 6, 3};
+    CHECK(kv_tokens_for(bench) == 6 * 3 * 64);  // decode: 128 + 64 tokens, three pages
+    BenchResult result;
+    result.bench = bench;
+    result.model = shape_config("llama-135m", "auto");
+    result.ceilings.f32_flops = {1e12};
+    result.ceilings.read_bytes = {1e11};
+    PhaseResult one{"prefill", "", 1, {{PhaseRun{.seconds = 1}}}, {}},
+        six{"prefill", "", 6, {{PhaseRun{.seconds = 1}}}, {}};
+    CHECK(rates_of(result, one).tokens == std::vector<double>{100});
+    CHECK(rates_of(result, six).tokens == std::vector<double>{600});
+}
