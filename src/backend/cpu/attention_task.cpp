@@ -39,8 +39,9 @@ std::int64_t AttentionTask::scratch_floats(std::int64_t d) {
     return Sizes(d).total();
 }
 
-AttentionTask::AttentionTask(const AttentionCall& call, const AttentionPart& part, float* memory)
-    : call_(call), part_(part), layout_(call.layout) {
+AttentionTask::AttentionTask(const AttentionCall& call, const AttentionPart& part,
+                             const AttentionPart* next, float* memory)
+    : call_(call), part_(part), next_(next), layout_(call.layout) {
     const Sizes sizes(layout_.d);
     const auto take = [&](std::int64_t floats) {
         float* taken = memory;
@@ -76,10 +77,14 @@ AttentionTask::AttentionTask(const AttentionCall& call, const AttentionPart& par
 
 void AttentionTask::run() {
     for (int i = 0; i < num_tiles_; ++i) pack_queries(tiles_[i]);
-    const std::int64_t last = tiles_[num_tiles_ - 1].last_position / kPage;
-    for (std::int64_t page = call_.first_key(tiles_[0].first_position) / kPage; page <= last;
-         ++page) {
+    const std::int64_t last = call_.last_page(part_);
+    for (std::int64_t page = call_.first_page(part_); page <= last; ++page) {
         load_page(page);
+        next_keys_ = next_values_ = nullptr;
+        if (page < last)
+            plan_fetching(part_, page + 1);
+        else if (next_ != nullptr)
+            plan_fetching(*next_, call_.first_page(*next_));
         for (int i = 0; i < num_tiles_; ++i) attend(tiles_[i]);
     }
     for (int i = 0; i < num_tiles_; ++i) write_rows(tiles_[i]);
@@ -103,18 +108,18 @@ void AttentionTask::pack_queries(const Tile& tile) {
 // --- a page as operand ---------------------------------------------------------------------------
 
 void AttentionTask::load_page(std::int64_t index) {
-    const auto head = [&](const Tensor& cache, std::int64_t of) {
-        return layout_.head(cache, part_.sequence->pages[static_cast<std::size_t>(of)],
-                            part_.kv_head);
-    };
     page_begin_ = index * kPage;
-    page_values_ = head(call_.values, index);
-    const std::int64_t end = tiles_[num_tiles_ - 1].last_position + 1 - page_begin_;
-    next_keys_ = end > kPage ? head(call_.keys, index + 1) : nullptr;
-    next_values_ = end > kPage ? head(call_.values, index + 1) : nullptr;
-    const int tokens = static_cast<int>(std::min<std::int64_t>(kPage, end));
-    load_keys(head(call_.keys, index), tokens);
+    page_values_ = call_.page(call_.values, part_, index);
+    const auto tokens = static_cast<int>(call_.page_tokens(part_, index));
+    load_keys(call_.page(call_.keys, part_, index), tokens);
     load_values(tokens);
+}
+
+/// attend() is to fetch page `index` of `part` meanwhile.
+void AttentionTask::plan_fetching(const AttentionPart& part, std::int64_t index) {
+    next_keys_ = call_.page(call_.keys, part, index);
+    next_values_ = call_.page(call_.values, part, index);
+    next_tokens_ = call_.page_tokens(part, index);
 }
 
 void AttentionTask::load_keys(const std::byte* keys, int tokens) {
@@ -184,15 +189,19 @@ void AttentionTask::load_values(int tokens) {
 
 // --- a tile against the page ---------------------------------------------------------------------
 
-/// A tile's share of fetching the keys or values of the next page, over `panels` panels of `steps`
-/// steps.
-Ahead AttentionTask::ahead(const Tile& tile, const std::byte* next, std::int64_t panels,
-                           std::int64_t steps) const {
+/// A tile's share of fetching `bytes` from each of `panels` places `stride` bytes apart, while it
+/// multiplies as many panels of `steps` steps. What these steps do not manage is asked for at once.
+Ahead AttentionTask::ahead(const Tile& tile, const std::byte* next, std::int64_t bytes,
+                           std::int64_t stride, std::int64_t panels, std::int64_t steps) const {
     if (next == nullptr || steps == 0) return {reinterpret_cast<const char*>(tile.sums), 0};
-    const std::int64_t share = layout_.head_bytes() / num_tiles_, all = panels * steps;
-    const std::int64_t per_step = std::min<std::int64_t>(128, (share + all - 1) / all);
-    return {reinterpret_cast<const char*>(next) + (&tile - tiles_) * share, per_step,
-            steps * per_step};
+    const std::int64_t share = (bytes + num_tiles_ - 1) / num_tiles_;
+    const std::int64_t per_step = std::min<std::int64_t>(128, (share + steps - 1) / steps);
+    const auto* mine = reinterpret_cast<const char*>(next) + (&tile - tiles_) * share;
+    for (std::int64_t panel = 0; panel < panels; ++panel) {
+        for (std::int64_t at = steps * per_step; at < share; at += 64)
+            __builtin_prefetch(mine + panel * stride + at, 0, 2);
+    }
+    return {mine, per_step, stride};
 }
 
 void AttentionTask::attend(const Tile& tile) {
@@ -214,10 +223,13 @@ void AttentionTask::attend(const Tile& tile) {
     const std::int64_t steps = layout_.d / keys_.per_step;
     const bool left = seen.begin < kPanel;
     const bool right = seen.end > kPanel;
+    // The next page's keys lie in one piece.
+    const std::int64_t next_bytes =
+        (next_tokens_ > kPanel ? 2 : 1) * kPanel * layout_.d * layout_.item / (left + right);
     const void* const panels[] = {keys_.panels, keys_.last_panel};
     keys_.multiply(tile.rows, left + right, steps, tile.queries, left ? panels : panels + 1,
                    scratch_.scores + (left ? 0 : kTileRows * kPanel), false,
-                   ahead(tile, next_keys_, left + right, steps));
+                   ahead(tile, next_keys_, next_bytes, next_bytes, left + right, steps));
     call_.kernels.softmax_page(layout_.type, tile.rows, ranges, call_.exponent_scale,
                                scratch_.scores, tile.state, scratch_.weights);
     if (add) {
@@ -262,7 +274,8 @@ void AttentionTask::multiply(const Tile& tile, int row, int rows, KeyRange keys,
     const std::int64_t steps = (end - begin) * per_step / values.per_step;
     const std::int64_t skipped = begin * per_step / values.per_step * values.step_bytes;
     const std::int64_t last = layout_.value_panels() - 1;
-    Ahead fetch = ahead(tile, next_values_, last + 1, steps);
+    Ahead fetch = ahead(tile, next_values_, next_tokens_ * kPanel * layout_.item,
+                        kPanelFloats * layout_.item, last + 1, steps);
     constexpr std::int64_t kAtOnce = 4;
     for (std::int64_t panel = 0; panel <= last; panel += kAtOnce) {
         const void* panels[kAtOnce];

@@ -21,6 +21,21 @@ namespace muster::cpu {
 /// Tiles of one task at most.
 inline constexpr std::int64_t kTaskTiles = 8;
 
+/// Vectors [first_vector, first_vector + num_vectors) of a sequence and kv head; vector v is head
+/// v % group of the group in row v / group. At most kTaskTiles tiles.
+struct AttentionPart {
+    const AttentionSequence* sequence;
+    std::int64_t kv_head, first_vector, num_vectors;
+
+    /// Positions of the rows of its first and last vector.
+    std::int64_t first_position(std::int64_t group) const {
+        return sequence->first_position + first_vector / group;
+    }
+    std::int64_t last_position(std::int64_t group) const {
+        return sequence->first_position + (first_vector + num_vectors - 1) / group;
+    }
+};
+
 /// What all tasks of one call share.
 struct AttentionCall {
     const Kernels& kernels;
@@ -33,13 +48,21 @@ struct AttentionCall {
     std::int64_t first_key(std::int64_t position) const {
         return window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0;
     }
-};
-
-/// Vectors [first_vector, first_vector + num_vectors) of a sequence and kv head; vector v is head
-/// v % group of the group in row v / group. At most kTaskTiles tiles.
-struct AttentionPart {
-    const AttentionSequence* sequence;
-    std::int64_t kv_head, first_vector, num_vectors;
+    /// The pages of its sequence that a part sees, and the tokens [0, …) of a page.
+    std::int64_t first_page(const AttentionPart& part) const {
+        return first_key(part.first_position(group)) / kKvPageTokens;
+    }
+    std::int64_t last_page(const AttentionPart& part) const {
+        return part.last_position(group) / kKvPageTokens;
+    }
+    std::int64_t page_tokens(const AttentionPart& part, std::int64_t page) const {
+        return std::min<std::int64_t>(kKvPageTokens,
+                                      part.last_position(group) + 1 - page * kKvPageTokens);
+    }
+    const std::byte* page(const Tensor& cache, const AttentionPart& part, std::int64_t page) const {
+        return layout.head(cache, part.sequence->pages[static_cast<std::size_t>(page)],
+                           part.kv_head);
+    }
 };
 
 class AttentionTask {
@@ -47,8 +70,9 @@ class AttentionTask {
     /// Floats of scratch memory that a task needs, whatever its type, kernel set and context.
     static std::int64_t scratch_floats(std::int64_t d);
 
-    /// `scratch` is aligned to 64 bytes.
-    AttentionTask(const AttentionCall& call, const AttentionPart& part, float* scratch);
+    /// `scratch` is aligned to 64 bytes. `next` is what this thread will probably do next, or null.
+    AttentionTask(const AttentionCall& call, const AttentionPart& part, const AttentionPart* next,
+                  float* scratch);
     /// Writes the part's rows and heads of call.out. The caller holds FlushDenormals.
     void run();
 
@@ -79,12 +103,13 @@ class AttentionTask {
     const std::byte* stored_values(std::int64_t panel, std::int64_t token) const;
     void pack_queries(const Tile& tile);
     void load_page(std::int64_t index);
+    void plan_fetching(const AttentionPart& part, std::int64_t index);
     void load_keys(const std::byte* keys, int tokens);
     void load_values(int tokens);
     void attend(const Tile& tile);
     bool finite_at_the_edges(const KeyRange* ranges, int rows, KeyRange all) const;
-    Ahead ahead(const Tile& tile, const std::byte* next, std::int64_t panels,
-                std::int64_t steps) const;
+    Ahead ahead(const Tile& tile, const std::byte* next, std::int64_t bytes, std::int64_t stride,
+                std::int64_t panels, std::int64_t steps) const;
     void multiply(const Tile& tile, int row, int rows, KeyRange keys, const Operand& values,
                   bool add);
     void add_apart(const Tile& tile, int row, KeyRange keys, bool add);
@@ -92,6 +117,7 @@ class AttentionTask {
 
     const AttentionCall& call_;
     const AttentionPart& part_;
+    const AttentionPart* next_;
     const KvLayout& layout_;
     Scratch scratch_;
     Tile tiles_[kTaskTiles];
@@ -100,7 +126,9 @@ class AttentionTask {
     // The page in work.
     std::int64_t page_begin_ = 0;  ///< position of its first token
     const std::byte* page_values_ = nullptr;
-    const std::byte *next_keys_ = nullptr, *next_values_ = nullptr;  ///< of the page after it
+    // What is fetched meanwhile: the next page and how many of its tokens.
+    const std::byte *next_keys_ = nullptr, *next_values_ = nullptr;
+    std::int64_t next_tokens_ = 0;
     Operand keys_{}, values_{};
 };
 

@@ -84,17 +84,20 @@ void CpuBackend::store_kv(const Tensor& k, const Tensor& v,
     struct Part {
         std::int64_t row, tokens, page, first_token;
     };
+    // However few the tokens, each two elements of a key go to a cache line of their own.
+    constexpr double kElement = 4, kLineOfKeys = 400;
     std::vector<Part> parts;
-    double elements = 0;
+    double work = 0;
     for (const AttentionSequence& s : sequences) {
         check_pages(s, keys);
-        elements += 4.0 * s.num_rows * static_cast<double>(k.row_size());
         const std::int64_t end = std::int64_t{s.first_position} + s.num_rows;
         for (std::int64_t position = s.first_position; position < end;) {
             const std::int64_t index = position / kKvPageTokens, token = position % kKvPageTokens;
             const std::int64_t tokens = std::min(kKvPageTokens - token, end - position);
             parts.push_back({s.first_row + position - s.first_position, tokens,
                              s.pages[static_cast<std::size_t>(index)], token});
+            work += static_cast<double>(k.row_size()) *
+                    (kElement * static_cast<double>(tokens) + kLineOfKeys / 2);
             position += tokens;
         }
     }
@@ -111,7 +114,7 @@ void CpuBackend::store_kv(const Tensor& k, const Tensor& v,
                                   layout.head(values, part.page, head));
         }
     };
-    pool_.run(threads_for(elements), std::ssize(parts), store);
+    pool_.run(threads_for(work), std::ssize(parts), store);
 }
 
 void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& values,
@@ -126,11 +129,14 @@ void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& va
     const AttentionCall call{
         kernels_,      q, keys, values, out, layout, q.row_size() / keys.size(2), window,
         scale * kLog2E};
+    // Multiply-adds by sixteen, or keys and values from memory at two bytes each.
+    const auto kv_bytes = static_cast<double>(2 * keys.size(2) * layout.item);
     double work = 0;
     for (const AttentionSequence& s : sequences) {
         check_pages(s, keys);
         const double keys_seen = s.first_position + 0.5 * s.num_rows;
-        work += 2.0 * s.num_rows * keys_seen * static_cast<double>(q.row_size()) / 16;
+        work += keys_seen *
+                std::max(2.0 * s.num_rows * static_cast<double>(q.row_size()) / 16, kv_bytes / 2);
     }
     const int threads = threads_for(work);
     const std::vector<AttentionPart> parts =
@@ -139,8 +145,9 @@ void CpuBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& va
     float* memory = attention_scratch_.floats(per_thread * pool_.threads());
     const auto run_part = [&](std::int64_t index, int thread) {
         const FlushDenormals flush(layout.type);
-        AttentionTask(call, parts[static_cast<std::size_t>(index)], memory + thread * per_thread)
-            .run();
+        const AttentionPart& part = parts[static_cast<std::size_t>(index)];
+        const AttentionPart* next = &part == &parts.back() ? nullptr : &part + 1;
+        AttentionTask(call, part, next, memory + thread * per_thread).run();
     };
     pool_.run(threads, std::ssize(parts), run_part, true);
 }

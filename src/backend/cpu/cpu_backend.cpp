@@ -36,7 +36,7 @@ std::string CpuBackend::description() const {
 }
 
 int CpuBackend::threads_for(double work) const {
-    constexpr double kGrain = 2e5;  // about 10 µs of work, what waking a thread costs
+    constexpr double kGrain = 1e5;  // about 5 µs of work, some times what calling a thread costs
     return static_cast<int>(std::clamp(work / kGrain, 1.0, static_cast<double>(pool_.threads())));
 }
 

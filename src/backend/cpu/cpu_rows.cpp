@@ -40,7 +40,7 @@ void CpuBackend::embed(const Tensor& table, std::span<const std::int32_t> ids, c
 void CpuBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
     const std::int64_t hidden = x.row_size();
     const float* factors = weight.as<float>();
-    pool_.run(threads_for(4.0 * x.rows() * hidden), x.rows(), [&](std::int64_t r, int) {
+    pool_.run(threads_for(16.0 * x.rows() * hidden), x.rows(), [&](std::int64_t r, int) {
         kernels_.rms_norm(f32_row(x, r), factors, eps, hidden, out.dtype(), row_of(out, r));
     });
 }
