@@ -12,7 +12,9 @@
 //   * reductions over a vector (norms) use one fixed order.
 // A row's result never depends on which other rows are in the call.
 
+#include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -80,6 +82,30 @@ inline constexpr std::int32_t kKvPageTokens = 64;
 /// The rows of a virtual vocabulary shard are a multiple of this.
 inline constexpr std::int64_t kVocabShardUnit = 32;
 
+/// The rows of a step, for Backend::run_step.
+struct StepInput {
+    std::span<const std::int32_t> ids;  ///< what the step's embed gets
+    std::span<const AttentionSequence> sequences;
+    /// Whose step it is: steps with equal `memory` and numbers of rows and sequences do the same
+    /// operations on the same tensors, as long as these live.
+    std::array<const void*, 2> memory{};
+    /// The operations may be recorded when they run and later be replayed without running `body`.
+    bool may_record = true;
+};
+
+/// The largest calls that a backend will get. Sizes are this rank's.
+struct StepLimits {
+    DType compute = DType::bf16;
+    int k_shards = 1;                      ///< local virtual shards of row-parallel products
+    std::int64_t rows = 1;                 ///< of a step
+    std::int64_t hidden = 1;               ///< columns of a row-parallel product
+    std::int64_t intermediate = 1;         ///< of the gated product
+    std::int64_t heads = 1, head_dim = 1;  ///< of attention
+    std::int64_t max_context = 1;          ///< longest sequence, in tokens
+    std::int64_t vocab_rows = 1;           ///< of the output head
+    int vocab_shards = 1;
+};
+
 class Backend {
  public:
     virtual ~Backend() = default;
@@ -107,6 +133,16 @@ class Backend {
     /// Elements [begin, end) of a stored 1-D tensor as f32.
     virtual Tensor load_vector(const StoredTensor& tensor, std::int64_t begin,
                                std::int64_t end) = 0;
+
+    // --- steps ----------------------------------------------------------------------------------
+    /// All matrices are loaded, and calls will not be larger than this: takes the scratch memory for
+    /// them and does what is to be done once. Larger calls work as long as there is memory.
+    virtual void prepare(const StepLimits&) {}
+    /// Runs `body`, operations of one step that take their ids and sequences from `step`'s own
+    /// spans; or has the device do again what it did in an equal step. Collective over the group.
+    virtual void run_step(const StepInput&, const std::function<void()>& body) { body(); }
+    /// Waits until the operations so far are done. Copies to the host wait by themselves.
+    virtual void synchronize() {}
 
     // --- operations: outputs are the last parameters, shapes in brackets ------------------------
     /// out [rows, hidden] f32 ← table [vocab, hidden] at `ids`.

@@ -59,18 +59,11 @@ CudaCeilings measure_cuda_ceilings(int ordinal, int repeats);
 std::uint64_t cuda_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards);
 
 /// The largest calls that a CUDA backend will get.
-struct CudaWork {
-    DType compute = DType::bf16;
-    int tp = 1, k_shards = 1;              ///< local virtual shards of row-parallel products
-    std::int64_t rows = 1;                 ///< of a step
-    std::int64_t hidden = 1;               ///< columns of a row-parallel product
-    std::int64_t intermediate = 1;         ///< of the gated product, this rank's
-    std::int64_t heads = 1, head_dim = 1;  ///< of attention, this rank's
-    std::int64_t max_context = 1;          ///< longest sequence, in tokens
-    std::int64_t vocab_rows = 1;           ///< of the output head, this rank's
-    int vocab_shards = 1;
+struct CudaWork : StepLimits {
+    int tp = 1;
 };
-/// Bytes of scratch memory on the device for them, with what the group's ranks exchange.
+/// Bytes of scratch memory on the device for them, with what the group's ranks exchange and what
+/// describes a step.
 std::uint64_t cuda_scratch_bytes(const CudaWork& work);
 
 }  // namespace muster

@@ -1,9 +1,10 @@
 #pragma once
 // Dense products on the device. A row of the result never depends on the number of rows: one
-// algorithm per (n, k, types), no split along k; a self-test holds the library to it.
+// algorithm per (n, k, types, strides), no split along k; a self-test holds the library to it.
 
 #include <cuda_runtime.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -32,10 +33,12 @@ class Multiplier {
     /// "cuBLASLt 13.1.0".
     virtual std::string description() const = 0;
     virtual void multiply(const Product& product, cudaStream_t stream) = 0;
-    /// Chooses the algorithm for products of this shape of weights and tries on random numbers
-    /// whether rows keep their bits in calls of 1 to `max_rows` rows; takes another one if not.
-    /// Outside of recording. `scratch` is device memory that it may overwrite.
-    virtual void prepare(const Product& shape, std::int64_t max_rows, cudaStream_t stream) = 0;
+    /// Chooses the algorithm for products with these weights and strides, and tries on random
+    /// numbers whether rows keep their bits in calls of 1 to `max_rows` rows; takes another one if
+    /// not. Outside of recording, and not while the stream must not be waited for. Uses `scratch`
+    /// (`scratch_bytes`, aligned to 256): with little of it, fewer rows are tried.
+    virtual void prepare(const Product& shape, std::int64_t max_rows, void* scratch,
+                         std::size_t scratch_bytes, cudaStream_t stream) = 0;
 };
 
 std::unique_ptr<Multiplier> make_multiplier();

@@ -1,5 +1,5 @@
 #pragma once
-// Fresh random inputs, poisoned outputs and every kernel set, for tests of the backend.
+// Fresh random inputs, poisoned outputs and every backend, for tests of the backend.
 
 #include <doctest/doctest.h>
 
@@ -58,9 +58,16 @@ inline float rounded(float value, muster::DType dtype) {
     return value;
 }
 
+/// The backends that this program has: "cpu", and "cuda" on a device, emulated or not.
+std::vector<std::string> backend_names();
+/// One of backend_names(), with room for tests, on its fastest kernels.
+std::unique_ptr<muster::Backend> make_named_backend(const std::string& name,
+                                                    const muster::Communicator& group);
+
 struct TestBackend {
     muster::Communicator group = muster::Communicator::self();
     std::unique_ptr<muster::Backend> backend;
+    explicit TestBackend(const std::string& name) : backend(make_named_backend(name, group)) {}
     explicit TestBackend(muster::cpu::Isa isa = muster::cpu::available_isas().back(),
                          int threads = 2)
         : backend(muster::cpu::make_cpu_backend_with(isa, threads, group)) {}

@@ -1,0 +1,55 @@
+// What is done once, between loading and the first step.
+
+#include <algorithm>
+
+#include "cuda/cuda_backend.h"
+
+namespace muster::cuda {
+
+void CudaBackend::prepare(const StepLimits& limits) {
+    CudaWork work;
+    static_cast<StepLimits&>(work) = limits;
+    work.tp = tp_size();
+    scratch(operation_scratch_bytes(work));
+    step_data_.reserve(limits.rows, limits.rows, limits.rows * pages_of(limits.max_context));
+    reserve_ids(limits.rows);
+    prepare_products(limits);
+    shapes_.clear();
+}
+
+// Every product that a step can make of the loaded matrices. What a matrix is for can only be told
+// by its shape; a product that is never made costs a moment here.
+void CudaBackend::prepare_products(const StepLimits& limits) {
+    const SumScratch sums = sum_scratch(limits.rows, limits.hidden, limits.k_shards, tp_size());
+    const ScoreScratch score =
+        score_scratch(limits.rows, limits.vocab_rows, limits.vocab_shards);
+    // Tried on what the arena has left: keys and values are not allocated yet.
+    constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+    const std::uint64_t bytes = std::min(arena_->largest_free(), kMost);
+    if (bytes < kBlockBytes) return;
+    const std::shared_ptr<void> memory = arena_->allocate(bytes / kBlockBytes * kBlockBytes);
+    const auto try_out = [&](const Product& shape, std::int64_t rows) {
+        multiplier_->prepare(shape, rows, memory.get(), bytes / kBlockBytes * kBlockBytes, stream_);
+    };
+    for (const Product& shape : shapes_) {
+        const bool gated = shape.n == 2 * limits.intermediate && shape.k == limits.hidden;
+        try_out(shape, gated ? std::max(rows_at_once(limits.rows, shape.n * 4), sums.rows)
+                             : limits.rows);
+        if (shape.n == limits.hidden && tp_size() == 1 && limits.k_shards == 1) {
+            Product added = shape;
+            added.accumulate = true;
+            try_out(added, limits.rows);
+        }
+        if (shape.n != limits.vocab_rows || shape.k != limits.hidden) continue;
+        const std::int64_t shard = shape.n / limits.vocab_shards;
+        for (const std::int64_t width : {score.columns, shard % std::max<std::int64_t>(
+                                                            score.columns, 1)}) {
+            if (width == 0) continue;
+            Product slab = shape;
+            slab.n = slab.y_stride = width;
+            try_out(slab, score.rows);
+        }
+    }
+}
+
+}  // namespace muster::cuda

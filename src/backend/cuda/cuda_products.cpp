@@ -1,0 +1,162 @@
+// Products with weights. What belongs to several shards or ranks is added by one tree, whichever
+// way the parts travel.
+
+#include <algorithm>
+
+#include "cuda/cuda_backend.h"
+#include "cuda/elementwise.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
+namespace muster::cuda {
+
+namespace {
+
+const CudaMatrix& cuda_matrix(const Matrix& w, bool gated, const char* operation) {
+    const auto& matrix = dynamic_cast<const CudaMatrix&>(w);
+    if (matrix.gated() != gated)
+        throw InternalError(cat(operation, ": the weights were loaded for another operation"));
+    return matrix;
+}
+
+void check_shapes(const char* operation, const Tensor& x, const CudaMatrix& w, const Tensor& y,
+                  std::int64_t y_columns) {
+    if (x.row_size() != w.k() || x.dtype() != w.dtype() || y.row_size() != y_columns ||
+        y.rows() != x.rows()) {
+        throw InternalError(cat(operation, ": x ", to_string(x.shape()), ", w [", w.n(), ", ",
+                                w.k(), "], y ", to_string(y.shape())));
+    }
+}
+
+const float* floats_of(const Tensor& tensor) {
+    return tensor.empty() ? nullptr : tensor.as<float>();
+}
+
+}  // namespace
+
+Product CudaBackend::product(const Tensor& x, const CudaMatrix& w, int shard, std::int64_t begin,
+                             std::int64_t rows, float* y, std::int64_t y_stride) const {
+    const std::size_t item = size_of(w.dtype());
+    const std::int64_t k = w.k() / w.k_shards();
+    const auto at = [&](const void* base, std::int64_t element) {
+        return static_cast<const std::byte*>(base) + static_cast<std::size_t>(element) * item;
+    };
+    Product p;
+    p.type = w.dtype();
+    p.m = rows;
+    p.n = w.n();
+    p.k = k;
+    p.x = at(x.data(), begin * x.row_stride() + shard * k);
+    p.x_stride = x.row_stride();
+    p.w = at(w.data(), shard * k);
+    p.w_stride = w.k();
+    p.y = y;
+    p.y_stride = y_stride;
+    return p;
+}
+
+void CudaBackend::multiply_parts(const Tensor& x, const CudaMatrix& w, std::int64_t begin,
+                                 std::int64_t rows, float* parts) {
+    for (int shard = 0; shard < w.k_shards(); ++shard)
+        multiplier_->multiply(
+            product(x, w, shard, begin, rows, parts + shard * rows * w.n(), w.n()), stream_);
+}
+
+void CudaBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bias,
+                         const Tensor& y) {
+    const CudaMatrix& w = cuda_matrix(matrix, false, "matmul");
+    check_shapes("matmul", x, w, y, w.n());
+    if (x.rows() == 0) return;
+    if (w.k_shards() == 1) {
+        multiplier_->multiply(product(x, w, 0, 0, x.rows(), y.as<float>(), y.row_stride()),
+                              stream_);
+    } else {
+        const SumScratch sizes = sum_scratch(x.rows(), w.n(), w.k_shards(), 1);
+        auto* parts = reinterpret_cast<float*>(scratch(sizes.total()));
+        for (std::int64_t begin = 0; begin < x.rows(); begin += sizes.rows) {
+            const std::int64_t rows = std::min(sizes.rows, x.rows() - begin);
+            multiply_parts(x, w, begin, rows, parts);
+            fold({parts, rows * w.n(), w.k_shards()}, 0, rows * w.n(), w.n(), nullptr, false,
+                 y.as<float>() + begin * y.row_stride(), y.row_stride(), stream_);
+        }
+    }
+    if (!bias.empty())
+        add_bias(y.as<float>(), y.row_stride(), bias.as<float>(), y.rows(), w.n(), stream_);
+}
+
+void CudaBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor& bias,
+                             const Tensor& residual) {
+    const CudaMatrix& w = cuda_matrix(matrix, false, "matmul_add");
+    check_shapes("matmul_add", x, w, residual, w.n());
+    if (x.rows() == 0) return;
+    const int shards = w.k_shards();
+    if (shards == 1 && !copies_ && bias.empty()) {
+        Product p =
+            product(x, w, 0, 0, x.rows(), residual.as<float>(), residual.row_stride());
+        p.accumulate = true;
+        multiplier_->multiply(p, stream_);
+        return;
+    }
+    // With one shard on one rank there is one part: only the bias is added behind it.
+    SumScratch sizes = sum_scratch(x.rows(), w.n(), shards, tp_size());
+    if (shards == 1 && !copies_) sizes.parts = static_cast<std::uint64_t>(sizes.rows * w.n()) * 4;
+    std::byte* memory = scratch(sizes.total());
+    auto* parts = reinterpret_cast<float*>(sizes.parts > 0 ? memory
+                                                           : memory + block_bytes(sizes.parts));
+    for (std::int64_t begin = 0; begin < x.rows(); begin += sizes.rows) {
+        const std::int64_t rows = std::min(sizes.rows, x.rows() - begin);
+        multiply_parts(x, w, begin, rows, parts);
+        const Fold fold_shards{parts, rows * w.n(), shards};
+        const Tensor to = residual.row_range(begin, begin + rows);
+        if (copies_)
+            add_over_group(sizes, memory, fold_shards, bias, to);
+        else
+            fold(fold_shards, 0, rows * w.n(), w.n(), floats_of(bias), true, to.as<float>(),
+                 to.row_stride(), stream_);
+    }
+}
+
+void CudaBackend::add_over_group(const SumScratch& sizes, std::byte* memory, const Fold& parts,
+                                 const Tensor& bias, const Tensor& rows) {
+    const std::int64_t n = rows.row_size(), total = rows.rows() * n;
+    const int tp = tp_size();
+    auto* own = reinterpret_cast<float*>(memory + block_bytes(sizes.parts));
+    auto* received = reinterpret_cast<float*>(memory + block_bytes(sizes.parts) +
+                                              block_bytes(sizes.own));
+    if (parts.count > 1)
+        fold(parts, 0, total, total, nullptr, false, own, total, stream_);
+    const auto bytes = static_cast<std::size_t>(total) * sizeof(float);
+    if (static_cast<std::int64_t>(bytes) <= kSmallSum) {
+        copies_->all_gather(own, received, bytes, stream_);
+        fold({received, total, tp}, 0, total, n, floats_of(bias), true, rows.as<float>(),
+             rows.row_stride(), stream_);
+        return;
+    }
+    // Every rank adds up one of `tp` equal parts; the last one may end in what is never used.
+    const std::int64_t part = (total + tp - 1) / tp;
+    const auto part_bytes = static_cast<std::size_t>(part) * sizeof(float);
+    copies_->all_to_all(own, received, part_bytes, stream_);
+    float* mine = own + tp_rank() * part;
+    fold({received, part, tp}, 0, part, part, nullptr, false, mine, part, stream_);
+    copies_->all_gather(mine, own, part_bytes, stream_);
+    fold({own, 0, 1}, 0, total, n, floats_of(bias), true, rows.as<float>(), rows.row_stride(),
+         stream_);
+}
+
+// The products stay f32 until they are multiplied: they are rounded where the CPU rounds them, and
+// silu of values far below zero keeps its relative accuracy. They do not leave the cache.
+void CudaBackend::matmul_silu_mul(const Tensor& x, const Matrix& matrix, const Tensor& bias,
+                                  const Tensor& out) {
+    const CudaMatrix& w = cuda_matrix(matrix, true, "matmul_silu_mul");
+    check_shapes("matmul_silu_mul", x, w, out, w.n() / 2);
+    const std::int64_t f = out.row_size(), at_once = rows_at_once(x.rows(), w.n() * 4);
+    auto* both = reinterpret_cast<float*>(scratch(gated_bytes(x.rows(), f)));
+    for (std::int64_t begin = 0; begin < x.rows(); begin += at_once) {
+        const std::int64_t rows = std::min(at_once, x.rows() - begin);
+        multiplier_->multiply(product(x, w, 0, begin, rows, both, w.n()), stream_);
+        const Tensor to = out.row_range(begin, begin + rows);
+        silu_mul(out.dtype(), both, floats_of(bias), rows, f, to.data(), to.row_stride(), stream_);
+    }
+}
+
+}  // namespace muster::cuda

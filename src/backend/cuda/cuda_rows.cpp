@@ -1,0 +1,58 @@
+// Operations that treat every row by itself.
+
+#include "cuda/check.h"
+#include "cuda/cuda_backend.h"
+#include "cuda/rows.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
+namespace muster::cuda {
+
+namespace {
+
+void check_ids(std::span<const std::int32_t> ids, std::int64_t rows, const char* operation) {
+    for (const std::int32_t id : ids) {
+        if (id < 0 || id >= rows) throw InternalError(cat(operation, ": row ", id, " of ", rows));
+    }
+}
+
+}  // namespace
+
+void CudaBackend::embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) {
+    check_ids(ids, table.rows(), "embed");
+    const auto rows = static_cast<std::int64_t>(ids.size());
+    cuda::embed(table.dtype(), table.data(), device_ids(ids), rows, table.row_size(),
+                out.as<float>(), out.row_stride(), stream_);
+}
+
+void CudaBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
+    cuda::rms_norm(out.dtype(), x.as<float>(), x.row_stride(), weight.as<float>(), eps, x.rows(),
+                   x.row_size(), out.data(), out.row_stride(), stream_);
+}
+
+void CudaBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {
+    cuda::rope(x.as<float>(), x.row_stride(), cos_sin.as<float>(), cos_sin.row_stride(), x.rows(),
+               x.row_size() / head_dim, head_dim, stream_);
+}
+
+void CudaBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
+                              const Tensor& out) {
+    check_ids(ids, x.rows(), "gather_rows");
+    const auto rows = static_cast<std::int64_t>(ids.size());
+    cuda::gather_rows(x.dtype(), x.data(), x.row_stride(), device_ids(ids), rows, x.row_size(),
+                      out.data(), out.row_stride(), stream_);
+}
+
+void CudaBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
+    const std::int32_t ids[] = {from, to};
+    check_ids(ids, cache.size(0), "copy_kv_page");
+    const std::size_t bytes =
+        static_cast<std::size_t>(cache.size(1) * cache.size(2)) * size_of(cache.dtype());
+    auto* pages = static_cast<std::byte*>(cache.data());
+    check(cudaMemcpyAsync(pages + static_cast<std::size_t>(to) * bytes,
+                          pages + static_cast<std::size_t>(from) * bytes, bytes,
+                          cudaMemcpyDeviceToDevice, stream_),
+          "cudaMemcpyAsync of a page");
+}
+
+}  // namespace muster::cuda

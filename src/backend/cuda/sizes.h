@@ -1,0 +1,91 @@
+#pragma once
+// How much device memory operations take, for the backend that takes it and for plans made without
+// a device. Nothing here needs CUDA.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "muster/backend/cuda.h"
+
+namespace muster::cuda {
+
+/// What the arena hands out are multiples of this, and aligned to it.
+inline constexpr std::uint64_t kBlockBytes = 256;
+constexpr std::uint64_t block_bytes(std::uint64_t bytes) {
+    return (std::max<std::uint64_t>(bytes, 1) + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+}
+
+/// Rows of a product that are computed at once if a row's results take `row_bytes`: few enough to
+/// stay in the device's cache until they are used, enough to keep its processors busy. Rows do not
+/// depend on each other, so how they are cut changes no bit.
+constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t row_bytes) {
+    constexpr std::int64_t kBudget = std::int64_t{64} << 20, kTile = 256;
+    const std::int64_t fitting = kBudget / std::max<std::int64_t>(row_bytes, 1) / kTile * kTile;
+    return std::min(rows, std::max(fitting, kTile));
+}
+
+/// [gate | up] of matmul_silu_mul, f32.
+constexpr std::uint64_t gated_bytes(std::int64_t rows, std::int64_t intermediate) {
+    const std::int64_t row = 2 * intermediate * 4;
+    return static_cast<std::uint64_t>(rows_at_once(rows, row) * row);
+}
+
+/// Up to this size, partial sums of all ranks go to all ranks; beyond, each rank adds a part.
+inline constexpr std::int64_t kSmallSum = std::int64_t{512} << 10;  // bytes of one rank's
+
+/// Memory of one row-parallel product [rows, n] with `shards` local shards on `tp` ranks.
+struct SumScratch {
+    std::int64_t rows = 0;       ///< at once
+    std::uint64_t parts = 0;     ///< [shards, rows, n] f32; 0 with one shard
+    std::uint64_t own = 0;       ///< this rank's sums, with room for `tp` equal parts; 0 if tp is 1
+    std::uint64_t received = 0;  ///< other ranks' sums; 0 if tp is 1
+    std::uint64_t total() const {
+        return block_bytes(parts) + block_bytes(own) + block_bytes(received);
+    }
+};
+constexpr SumScratch sum_scratch(std::int64_t rows, std::int64_t n, int shards, int tp) {
+    SumScratch s;
+    s.rows = rows_at_once(rows, n * 4 * std::max(shards, 1));
+    const std::int64_t bytes = s.rows * n * 4;
+    if (shards > 1) s.parts = static_cast<std::uint64_t>(bytes * shards);
+    if (tp > 1) {
+        const std::int64_t part = (bytes / 4 + tp - 1) / tp * 4;
+        s.own = static_cast<std::uint64_t>(part * tp);
+        s.received = static_cast<std::uint64_t>(std::max(part * tp, std::min(bytes, kSmallSum) * tp));
+    }
+    return s;
+}
+
+/// Rows and columns of logits that exist at once, and targets picked out of them in one go.
+inline constexpr std::int64_t kScoreRows = 512, kSlabColumns = 16384, kMaxTargets = 32768;
+struct ScoreScratch {
+    std::int64_t rows = 0, columns = 0;  ///< of a slab
+    std::uint64_t logits = 0, stats = 0, targets = 0, target_logits = 0;
+    std::uint64_t total() const {
+        return block_bytes(logits) + block_bytes(stats) + block_bytes(targets) +
+               block_bytes(target_logits);
+    }
+};
+constexpr ScoreScratch score_scratch(std::int64_t rows, std::int64_t vocab_rows, int shards) {
+    ScoreScratch s;
+    s.rows = std::min(rows, kScoreRows);
+    s.columns = std::min(vocab_rows / std::max(shards, 1), kSlabColumns);
+    s.logits = static_cast<std::uint64_t>(s.rows * s.columns * 4);
+    s.stats = static_cast<std::uint64_t>(s.rows * shards) * sizeof(VocabStats);
+    s.targets = static_cast<std::uint64_t>(kMaxTargets) * sizeof(LogitTarget);
+    s.target_logits = static_cast<std::uint64_t>(kMaxTargets) * sizeof(float);
+    return s;
+}
+
+/// Ids, sequences, places and page ids of a step: see StepData.
+constexpr std::uint64_t step_bytes(std::int64_t rows, std::int64_t sequences, std::int64_t pages) {
+    return static_cast<std::uint64_t>(sequences * 16 + rows * (8 + 4) + pages * 4);
+}
+constexpr std::int64_t pages_of(std::int64_t tokens) {
+    return (tokens + kKvPageTokens - 1) / kKvPageTokens;
+}
+
+/// The most scratch memory that one operation takes.
+std::uint64_t operation_scratch_bytes(const CudaWork& work);
+
+}  // namespace muster::cuda

@@ -1,0 +1,105 @@
+// A slab is read twice, for its maximum and for the sum: it was just written and fits the cache.
+// Which thread adds which columns depends on the slab's width alone.
+
+#include "cuda/vocab_stats.h"
+
+#include "cuda/elements.cuh"
+#include "cuda/launch.cuh"
+#include "cuda/reduce.cuh"
+
+namespace muster::cuda {
+
+namespace {
+
+/// A logit and its column as one number: the largest is the largest logit, the lowest column first
+/// among equals.
+__device__ __forceinline__ unsigned long long rank_of(float logit, std::int64_t column) {
+    const float positive_zero = logit + 0.0f;  // −0 and +0 are equal logits
+    const unsigned bits = __float_as_uint(positive_zero);
+    const unsigned ordered = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
+    return static_cast<unsigned long long>(ordered) << 32 |
+           (0xffffffffu - static_cast<unsigned>(column));
+}
+__device__ __forceinline__ float logit_of(unsigned long long rank) {
+    const unsigned ordered = static_cast<unsigned>(rank >> 32);
+    return __uint_as_float((ordered & 0x80000000u) != 0 ? ordered & 0x7fffffffu : ~ordered);
+}
+
+__global__ void append_stats_kernel(const float* logits, std::int64_t stride, std::int64_t columns,
+                                    std::int32_t first_id, bool fresh, bool whole,
+                                    VocabStats* stats) {
+    __shared__ unsigned long long ranks[32];
+    __shared__ float sums[32];
+    const float* row = logits + static_cast<std::int64_t>(blockIdx.x) * stride;
+    const float kNone = -__uint_as_float(0x7f800000u);
+    const std::int64_t first = 4 * threadIdx.x, step = 4 * blockDim.x;
+
+    // A NaN's rank lies above infinity's (or, negative, below all): it shows in the maximum.
+    unsigned long long best = 0;
+    for (std::int64_t at = first; at < columns; at += step) {
+        float four[4];
+        load4(row, at, columns, whole, four);
+        for (int i = 0; i < 4; ++i) {
+            if (at + i >= columns) break;
+            const unsigned long long rank = rank_of(four[i], at + i);
+            best = rank > best ? rank : best;
+        }
+    }
+    best = reduce_block(best, 0ull, ranks,
+                        [](unsigned long long a, unsigned long long b) { return a > b ? a : b; });
+    const float max = columns > 0 ? logit_of(best) : kNone;
+    float sum = 0;
+    for (std::int64_t at = first; at < columns; at += step) {
+        float four[4];
+        load4(row, at, columns, whole, four);
+        for (int i = 0; i < 4; ++i)
+            if (at + i < columns) sum += expf(four[i] - max);
+    }
+    sum = reduce_block(sum, 0.0f, sums, [](float a, float b) { return a + b; });
+    if (threadIdx.x != 0) return;
+
+    VocabStats mine{kNone, 0, 0};
+    if (columns > 0) {
+        const unsigned column = 0xffffffffu - static_cast<unsigned>(best & 0xffffffffull);
+        mine = {max, sum, first_id + static_cast<std::int32_t>(column)};
+    }
+    VocabStats& total = stats[blockIdx.x];
+    if (fresh || total.max == kNone) {
+        total = mine;
+    } else if (mine.max != kNone) {
+        const float larger = mine.max > total.max ? mine.max : total.max;
+        total.sum = fmaf(total.sum, expf(total.max - larger), mine.sum * expf(mine.max - larger));
+        if (mine.max > total.max) total.argmax = mine.argmax;
+        total.max = larger;
+    }
+}
+
+__global__ void pick_targets_kernel(const float* logits, std::int64_t stride, std::int64_t columns,
+                                    std::int32_t first_id, const LogitTarget* targets,
+                                    std::int64_t num_targets, float* out) {
+    const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= num_targets) return;
+    const std::int64_t column = static_cast<std::int64_t>(targets[i].token) - first_id;
+    if (column >= 0 && column < columns) out[i] = logits[targets[i].row * stride + column];
+}
+
+}  // namespace
+
+void append_stats(const float* logits, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+                  std::int32_t first_id, bool fresh, VocabStats* stats, cudaStream_t stream) {
+    if (rows == 0) return;
+    // Rows of a full slab are aligned, the real columns of the last one may end anywhere.
+    const bool whole = by_fours(logits, columns, stride, sizeof(float));
+    launch("append_stats", append_stats_kernel, dim3(blocks_for(rows, 1)), threads_for_row(columns),
+           0, stream, logits, stride, columns, first_id, fresh, whole, stats);
+}
+
+void pick_targets(const float* logits, std::int64_t stride, std::int64_t columns,
+                  std::int32_t first_id, const LogitTarget* targets, std::int64_t num_targets,
+                  float* out, cudaStream_t stream) {
+    if (num_targets == 0) return;
+    launch("pick_targets", pick_targets_kernel, dim3(blocks_for(num_targets, 128)), 128, 0, stream,
+           logits, stride, columns, first_id, targets, num_targets, out);
+}
+
+}  // namespace muster::cuda

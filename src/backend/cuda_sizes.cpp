@@ -1,0 +1,33 @@
+// Plans for devices, made on any machine.
+
+#include "cuda/sizes.h"
+
+#include <algorithm>
+
+namespace muster {
+
+namespace cuda {
+
+std::uint64_t operation_scratch_bytes(const CudaWork& work) {
+    SumScratch sums = sum_scratch(work.rows, work.hidden, work.k_shards, work.tp);
+    // One shard on one rank is added at once, unless there is a bias.
+    sums.parts = std::max(sums.parts, static_cast<std::uint64_t>(sums.rows * work.hidden) * 4);
+    return std::max({gated_bytes(work.rows, work.intermediate), sums.total(),
+                     score_scratch(work.rows, work.vocab_rows, work.vocab_shards).total()});
+}
+
+}  // namespace cuda
+
+std::uint64_t cuda_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int) {
+    return cuda::block_bytes(static_cast<std::uint64_t>(n * k) * size_of(compute));
+}
+
+std::uint64_t cuda_scratch_bytes(const CudaWork& work) {
+    using namespace cuda;
+    const std::int64_t pages = work.rows * pages_of(work.max_context);
+    return block_bytes(operation_scratch_bytes(work)) +
+           block_bytes(step_bytes(work.rows, work.rows, pages)) +
+           block_bytes(static_cast<std::uint64_t>(work.rows) * sizeof(std::int32_t));
+}
+
+}  // namespace muster
