@@ -13,6 +13,7 @@
 #include "muster/backend/cuda.h"
 #include "muster/base/build_info.h"
 #include "muster/base/error.h"
+#include "muster/base/log.h"
 #include "muster/base/text.h"
 
 namespace muster {
@@ -92,6 +93,7 @@ const cuda::ModuleTable& load_module() {
 
 const cuda::ModuleTable& loaded_module() {
     static const cuda::ModuleTable& table = load_module();  // a failure is tried again
+    table.configure_log(log_verbosity(), log_prefix(), log_speaks());
     return table;
 }
 

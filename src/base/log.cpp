@@ -63,6 +63,11 @@ Verbosity log_verbosity() {
     return state().verbosity;
 }
 
+std::string log_prefix() {
+    std::lock_guard lock(state().mutex);
+    return state().prefix;
+}
+
 bool log_speaks() {
     std::lock_guard lock(state().mutex);
     return state().speaks;

@@ -13,6 +13,9 @@ enum class Verbosity { quiet, normal, verbose };
 /// Only `speaks` processes print info(), detail() and warn().
 void configure_log(Verbosity verbosity, std::string prefix, bool speaks);
 Verbosity log_verbosity();
+/// What configure_log() was last given.
+std::string log_prefix();
+bool log_speaks();
 
 /// Shown unless --quiet, on the speaking process only.
 void info(std::string_view message);

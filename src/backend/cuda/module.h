@@ -3,13 +3,17 @@
 // from the same sources; `build` says so, and another build is refused.
 
 #include <memory>
+#include <string>
 
 #include "muster/backend/cuda.h"
+#include "muster/base/log.h"
 
 namespace muster::cuda {
 
 struct ModuleTable {
     const char* build;  ///< build_id() of the sources that it was built from
+    /// muster/base/log.h's, of the module's own copy of that room.
+    void (*configure_log)(Verbosity verbosity, std::string prefix, bool speaks);
     /// Mirrors of the functions of muster/backend/cuda.h. They throw across the border.
     std::unique_ptr<Backend> (*make_backend)(const CudaOptions& options, const Communicator& group);
     CudaCeilings (*measure_ceilings)(int ordinal, int repeats);
