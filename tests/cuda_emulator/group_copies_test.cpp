@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
@@ -25,6 +26,15 @@ constexpr double kLong = 60, kShort = 0.3;  // seconds
 
 const auto kRanks = [] { return static_cast<std::size_t>(test_world().size()); };
 const auto kRank = [] { return static_cast<std::size_t>(test_world().rank()); };
+
+/// MUSTER_TEST_TRANSPORT=nccl in the environment, else staged.
+DeviceTransport transport() {
+    const char* set = std::getenv("MUSTER_TEST_TRANSPORT");
+    return set && std::string(set) == "nccl" ? DeviceTransport::nccl : DeviceTransport::staged;
+}
+std::unique_ptr<GroupCopies> make_copies() {
+    return make_group_copies(transport(), test_world(), kLong);
+}
 
 using Bytes = std::vector<unsigned char>;
 
@@ -144,12 +154,15 @@ double seconds_of(const std::function<void()>& work) {
 }  // namespace
 
 TEST_CASE("bytes of every rank in rank order, whatever their number") {
-    const auto copies = make_group_copies(DeviceTransport::staged, test_world(), kLong);
+    const auto copies = make_copies();
     if (kRanks() == 1) {
         CHECK(copies == nullptr);
         return;
     }
-    CHECK(copies->description() == "MPI through host memory");
+    CHECK(copies->description().find(transport() == DeviceTransport::nccl ? "NCCL 2." : "MPI") ==
+          0);
+    CHECK(copies->recordable() == (transport() == DeviceTransport::nccl));
+    copies->check();
     const Stream stream, other;
     const std::size_t pinned = std::size_t{4} << 20, piece = pinned / kRanks();
     for (const std::size_t bytes :
@@ -163,7 +176,7 @@ TEST_CASE("bytes of every rank in rank order, whatever their number") {
 }
 
 TEST_CASE("work queued before and after a copy keeps its place") {
-    const auto copies = make_group_copies(DeviceTransport::staged, test_world(), kLong);
+    const auto copies = make_copies();
     if (!copies) return;
     const Stream stream;
     DeviceBytes in(8), out(8 * kRanks());
