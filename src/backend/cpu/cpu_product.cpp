@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kTile = kTileRows * kPanel;
 constexpr std::int64_t kPiece = 256;     // k of one pass over the blocks
-constexpr std::int64_t kMaxPanels = 4;   // of one pass; fewer where their sums would fill the cache
+constexpr std::int64_t kMaxPanels = 4;   // that one block reads side by side
+constexpr std::int64_t kPassPanels = 2;  // that blocks pass by; fewer if their sums fill the cache
 constexpr std::int64_t kMaxBlocks = 16;  // of one run
 // Bytes ahead in each panel that a single block reads from memory: more where few panels are read
 // side by side.
@@ -27,6 +28,12 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
 /// Levels of the tree over `shards` sums, with one waiting on each.
 std::int64_t tree_levels(int shards) {
     return std::bit_width(static_cast<unsigned>(shards - 1)) + 1;
+}
+
+/// Panels of one pass of up to `longest_run` of `blocks` blocks.
+std::int64_t pass_panels(std::int64_t blocks, std::int64_t longest_run, std::int64_t levels) {
+    return std::clamp<std::int64_t>(kSumFloats / (levels * longest_run * kTile), 1,
+                                    blocks == 1 ? kMaxPanels : kPassPanels);
 }
 
 const Kernels& for_rows(const Kernels& kernels, DType type, std::int64_t rows) {
@@ -44,7 +51,7 @@ std::uint64_t Product::scratch_bytes(DType compute, std::int64_t rows, std::int6
                                      int threads) {
     const std::int64_t blocks = ceil_div(rows, kTileRows), levels = tree_levels(shards);
     const std::int64_t one_panel = levels * most_run_rows(rows) * kPanel;
-    const std::int64_t panels = std::clamp<std::int64_t>(kSumFloats / one_panel, 1, kMaxPanels);
+    const std::int64_t panels = pass_panels(blocks, most_run_rows(rows) / kTileRows, levels);
     const std::int64_t thread_floats = panels * (one_panel + kPiece * kPanel);
     const std::int64_t x_bytes =
         blocks * shards * x_block_bytes(kernels_for(fastest_isa()), compute, k / shards);
@@ -68,8 +75,8 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     runs_ = std::min(runs_, blocks_);
     longest_run_ = ceil_div(blocks_, runs_);
     const std::int64_t levels = tree_levels(w.k_shards());
-    max_panels_ = std::clamp<std::int64_t>(kSumFloats / (levels * longest_run_ * kTile), 1,
-                                           std::min(kMaxPanels, ceil_div(w.panels(), threads)));
+    max_panels_ =
+        std::min(pass_panels(blocks_, longest_run_, levels), ceil_div(w.panels(), threads));
     const bool wants =
         w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels_.widens_bf16);
     widens_ = wants && rows_ >= kWidenRows;
