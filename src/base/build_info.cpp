@@ -25,11 +25,16 @@ std::string build_id() {
 std::string data_folder() {
     if (const char* set = std::getenv("MUSTER_DATA"); set != nullptr && *set != '\0') return set;
     std::error_code error;
-    fs::path program = fs::read_symlink("/proc/self/exe", error);
-    if (error) return "";
-    fs::path installed = program.parent_path().parent_path() / "share" / "muster";
+    const fs::path program = fs::read_symlink("/proc/self/exe", error);
+    return error ? "" : data_folder_of(program.string());
+}
+
+std::string data_folder_of(const std::string& program) {
+    std::error_code error;
+    const fs::path folder = fs::path(program).parent_path();
+    const fs::path installed = folder.parent_path() / "share" / "muster";
     if (fs::is_directory(installed / "tasks", error)) return installed.string();
-    for (fs::path up = program.parent_path(); up.has_relative_path(); up = up.parent_path())
+    for (fs::path up = folder; up.has_relative_path(); up = up.parent_path())
         if (fs::is_directory(up / "configs" / "tasks", error)) return (up / "configs").string();
     return "";
 }

@@ -16,4 +16,8 @@ std::string error_message(F&& call) {
     return "nothing was thrown";
 }
 
+inline bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
 }  // namespace muster::test

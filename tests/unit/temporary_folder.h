@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace muster::test {
 
@@ -26,6 +27,14 @@ class TemporaryFolder {
     TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
     const std::string& path() const { return path_; }
+    std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+    /// Names of what is in the folder.
+    std::vector<std::string> content() const {
+        std::vector<std::string> names;
+        for (const auto& entry : std::filesystem::directory_iterator(path_))
+            names.push_back(entry.path().filename().string());
+        return names;
+    }
     /// Writes a file, making the folders on its way, and returns its path.
     std::string write(const std::string& name, std::string_view content) const {
         std::filesystem::path file = std::filesystem::path(path_) / name;

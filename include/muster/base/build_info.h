@@ -19,7 +19,9 @@ const BuildInfo& build_info();
 std::string build_id();
 
 /// Folder that holds `tasks/`, `quickstart/`, …: `../share/muster` beside an installed program, `configs/` of the
-/// source tree for a program in `build/<preset>/`. "" if neither exists.
+/// source tree for a program in `build/<preset>/`. "" if neither exists. MUSTER_DATA overrides both.
 std::string data_folder();
+/// The same for the program at `program`, whatever MUSTER_DATA says.
+std::string data_folder_of(const std::string& program);
 
 }  // namespace muster

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "../temporary_folder.h"
+
 using namespace muster;
 
 TEST_CASE("build_info names version, compiler and, in a checkout, the commit") {
@@ -20,15 +22,23 @@ TEST_CASE("build_info names version, compiler and, in a checkout, the commit") {
         CHECK(info.git_commit.empty());
 }
 
-TEST_CASE("data_folder takes MUSTER_DATA, else finds configs/ of the source tree") {
+TEST_CASE("data_folder takes MUSTER_DATA as it is") {
     setenv("MUSTER_DATA", "/some/where", 1);
     CHECK(data_folder() == "/some/where");
     unsetenv("MUSTER_DATA");
-    std::string folder = data_folder();
-    if (folder.empty())
-        CHECK_FALSE(std::filesystem::exists(MUSTER_SOURCE_DIR "/configs/tasks"));
-    else
-        CHECK(std::filesystem::is_directory(folder + "/tasks"));
+    CHECK(data_folder() == data_folder_of(std::filesystem::read_symlink("/proc/self/exe")));
+}
+
+TEST_CASE("data_folder_of finds what was installed, or configs/ of the source tree") {
+    const test::TemporaryFolder folder;
+    const std::string root = folder.path();
+    CHECK(data_folder_of(root + "/bin/muster").empty());
+    folder.write("tree/configs/tasks/a.yaml", "");
+    CHECK(data_folder_of(root + "/tree/build/release/muster") == root + "/tree/configs");
+    CHECK(data_folder_of(root + "/tree/build/muster") == root + "/tree/configs");
+    CHECK(data_folder_of(root + "/elsewhere/muster").empty());
+    folder.write("share/muster/tasks/a.yaml", "");
+    CHECK(data_folder_of(root + "/bin/muster") == root + "/share/muster");
 }
 
 TEST_CASE("build_id is one line of version, commit and compiler") {

@@ -7,17 +7,19 @@
 #include <fstream>
 #include <functional>
 
+#include "../error_message.h"
+#include "../temporary_folder.h"
 #include "muster/base/error.h"
 #include "muster/base/file.h"
 #include "sample_file.h"
-#include "temporary_folder.h"
 
 using namespace muster;
+using namespace muster::test;
 
 namespace {
 
 std::string opening(const std::string& path) {
-    return message_of<UserError>([&] { const ResultReader reader(path); });
+    return error_message<UserError>([&] { const ResultReader reader(path); });
 }
 
 /// A valid result file to which `change` does something with the HDF5 library.
@@ -91,7 +93,7 @@ TEST_CASE("objects that are missing or of another kind") {
     const std::string path = folder / "x.h5";
     write_sample_file(path);
     const ResultReader reader(path);
-    const auto refusal = [](auto step) { return message_of<UserError>(step); };
+    const auto refusal = [](auto step) { return error_message<UserError>(step); };
     CHECK(contains(refusal([&] { reader.read_columns("/tasks/none"); }),
                    "x.h5: /tasks/none: there is no such object"));
     CHECK(contains(refusal([&] { reader.read_columns("/summary"); }), "expected a group"));
@@ -129,7 +131,7 @@ TEST_CASE("datasets that claim more than they hold") {
     });
     const ResultReader reader(path);
     const auto refusal = [&](const char* name) {
-        return message_of<UserError>([&] { reader.read_column("/run", name); });
+        return error_message<UserError>([&] { reader.read_column("/run", name); });
     };
     CHECK(contains(refusal("numbers"), "claims more values than its 0 stored bytes can hold"));
     CHECK(contains(refusal("contiguous"), "claims more values"));
@@ -138,7 +140,7 @@ TEST_CASE("datasets that claim more than they hold") {
     CHECK(contains(refusal("overflow"), "claims more values"));
     CHECK(contains(refusal("cube"), "has 3 dimensions"));
     CHECK(contains(refusal("no_width"), "has rows of no values"));
-    CHECK_FALSE(refusal("short").empty());
+    CHECK(contains(refusal("short"), "x.h5: "));
 }
 
 TEST_CASE("nothing is followed out of the file") {
@@ -155,7 +157,7 @@ TEST_CASE("nothing is followed out of the file") {
         H5Pclose(list);
     });
     const ResultReader reader(path);
-    const auto refusal = [](auto step) { return message_of<UserError>(step); };
+    const auto refusal = [](auto step) { return error_message<UserError>(step); };
     CHECK(contains(refusal([&] { reader.read_summary("/run/soft"); }), "soft or external link"));
     CHECK(contains(refusal([&] { reader.members("/run/external"); }), "soft or external link"));
     CHECK(contains(refusal([&] { reader.exists("/run/external/mmlu"); }), "soft or external"));
@@ -178,7 +180,7 @@ TEST_CASE("summaries with missing or strange members") {
         H5Tclose(type);
     });
     const ResultReader reader(path);
-    CHECK(contains(message_of<UserError>([&] { reader.read_summary("/summary"); }),
+    CHECK(contains(error_message<UserError>([&] { reader.read_summary("/summary"); }),
                    "x.h5: /summary: its member task has another type than expected"));
     write_changed_file(path, [](hid_t file) {
         H5Ldelete(file, "/summary", H5P_DEFAULT);
@@ -191,7 +193,7 @@ TEST_CASE("summaries with missing or strange members") {
         H5Tclose(text);
     });
     const ResultReader second(path);
-    CHECK(contains(message_of<UserError>([&] { second.read_summary("/summary"); }),
+    CHECK(contains(error_message<UserError>([&] { second.read_summary("/summary"); }),
                    "its type has no member metric"));
 }
 
@@ -204,7 +206,7 @@ TEST_CASE("columns of different length in one group") {
         writer.write_columns("/g", {{"b", "", std::vector<std::int64_t>{1, 2}, 0}});
         writer.commit();
     }
-    CHECK(contains(message_of<UserError>([&] { ResultReader(path).read_columns("/g"); }),
+    CHECK(contains(error_message<UserError>([&] { ResultReader(path).read_columns("/g"); }),
                    "/g: column b has 2 rows, column a has 1"));
 }
 
@@ -219,10 +221,10 @@ TEST_CASE("changed content does not fit its checksum") {
         H5Adelete_by_name(file, "/tasks/mmlu/samples/status", "sha256", H5P_DEFAULT);
     });
     const ResultReader reader(path);
-    CHECK(contains(message_of<UserError>([&] { reader.read_columns("/tasks/mmlu/samples"); }),
+    CHECK(contains(error_message<UserError>([&] { reader.read_columns("/tasks/mmlu/samples"); }),
                    "x.h5: /tasks/mmlu/samples/acc: does not fit its checksum"));
     CHECK(contains(
-        message_of<UserError>([&] { reader.read_column("/tasks/mmlu/samples", "status"); }),
+        error_message<UserError>([&] { reader.read_column("/tasks/mmlu/samples", "status"); }),
         "has no checksum"));
     CHECK(reader.read_columns("/tasks/mmlu/samples", false).size() == sample_columns().size());
 }
@@ -235,6 +237,6 @@ TEST_CASE("a file that was cut short") {
     for (std::size_t length = 0; length < whole.size(); length += 97) {
         std::ofstream(path, std::ios::binary) << whole.substr(0, length);
         CAPTURE(length);
-        CHECK_FALSE(message_of<UserError>([&] { read_everything(path); }).empty());
+        CHECK(contains(error_message<UserError>([&] { read_everything(path); }), "x.h5: "));
     }
 }

@@ -9,11 +9,13 @@
 
 #include <csignal>
 
+#include "../error_message.h"
+#include "../temporary_folder.h"
 #include "muster/base/error.h"
 #include "sample_file.h"
-#include "temporary_folder.h"
 
 using namespace muster;
+using namespace muster::test;
 
 namespace {
 
@@ -73,7 +75,7 @@ TEST_CASE("a disk that is full at any point") {
         std::string message;
         {
             const FileSizeLimit guard(limit);
-            message = message_of<SystemError>([&] { write_large_file(path); });
+            message = error_message<SystemError>([&] { write_large_file(path); });
         }
         CHECK(contains(message, path + ": cannot be written: "));
         CHECK(contains(message, "File too large"));
@@ -92,7 +94,7 @@ TEST_CASE("a real file system that is full") {
         return;
     }
     const std::string path = folder / "out.h5";
-    const auto message = message_of<SystemError>([&] { write_large_file(path); });
+    const auto message = error_message<SystemError>([&] { write_large_file(path); });
     CHECK(contains(message, path + ": cannot be written: "));
     CHECK(contains(message, "No space left on device"));
     CHECK(folder.content().empty());

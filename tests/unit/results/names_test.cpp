@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
+#include "../error_message.h"
+#include "../temporary_folder.h"
 #include "muster/base/error.h"
 #include "sample_file.h"
-#include "temporary_folder.h"
 
 using namespace muster;
+using namespace muster::test;
 
 TEST_CASE("names keep what HDF5 can hold") {
     for (const char* name : {"mmlu", "acc,none", "a b", "\xc3\xbc", "..", "x.y", "-"}) {

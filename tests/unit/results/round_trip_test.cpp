@@ -4,13 +4,15 @@
 
 #include <cmath>
 
+#include "../error_message.h"
+#include "../temporary_folder.h"
 #include "muster/base/error.h"
 #include "muster/base/file.h"
 #include "muster/base/text.h"
 #include "sample_file.h"
-#include "temporary_folder.h"
 
 using namespace muster;
+using namespace muster::test;
 
 namespace {
 
@@ -150,6 +152,6 @@ TEST_CASE("attributes are replaced, also by another type, and may be long") {
     const ResultReader reader(folder / "out.h5");
     CHECK(reader.read_string_attribute("/", "a") == long_text);
     CHECK(reader.read_integer_attribute("/", "n99") == 99);
-    CHECK(contains(message_of<UserError>([&] { reader.read_integer_attribute("/", "a"); }),
+    CHECK(contains(error_message<UserError>([&] { reader.read_integer_attribute("/", "a"); }),
                    "out.h5: /@a: expected one integer"));
 }

@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../error_message.h"
+#include "../temporary_folder.h"
 #include "muster/base/error.h"
 #include "muster/base/file.h"
 #include "sample_file.h"
-#include "temporary_folder.h"
 
 using namespace muster;
+using namespace muster::test;
 
 TEST_CASE("an existing file is kept unless it may be replaced") {
     const TemporaryFolder folder;
@@ -18,7 +20,7 @@ TEST_CASE("an existing file is kept unless it may be replaced") {
     for (const auto& refuse :
          {+[](const std::string& p) { ResultWriter::check_writable(p, false); },
           +[](const std::string& p) { ResultWriter writer(p, false); }}) {
-        const auto message = message_of<UserError>([&] { refuse(path); });
+        const auto message = error_message<UserError>([&] { refuse(path); });
         CHECK(contains(message, path));
         CHECK(contains(message, "exists already"));
         CHECK(contains(message, "--overwrite"));
@@ -60,7 +62,7 @@ TEST_CASE("checking leaves nothing behind") {
 TEST_CASE("places that cannot be written are found before any work") {
     const TemporaryFolder folder;
     const auto refusal = [](const std::string& path) {
-        return message_of<UserError>([&] { ResultWriter::check_writable(path, true); });
+        return error_message<UserError>([&] { ResultWriter::check_writable(path, true); });
     };
     CHECK(contains(refusal(folder / "none/out.h5"), "there is no folder"));
     CHECK(contains(refusal(folder.path()), "is a folder"));
@@ -101,7 +103,7 @@ TEST_CASE("an object that exists already is an error, and ends the file") {
     const TemporaryFolder folder;
     ResultWriter writer(folder / "out.h5", false);
     writer.write_text("/a", "x");
-    const auto message = message_of<SystemError>([&] { writer.write_text("/a", "y"); });
+    const auto message = error_message<SystemError>([&] { writer.write_text("/a", "y"); });
     CHECK(contains(message, "out.h5: cannot be written: /a: H5Dcreate2: "));
     CHECK(folder.content().empty());
 }
