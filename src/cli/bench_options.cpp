@@ -53,6 +53,8 @@ constexpr BenchFlag kFlags[] = {
      "let a tensor-parallel group span nodes (default: no)"},
     {"Parallel", "threads", "N", nullptr, &BenchConfig::threads, nullptr, 0, 4096,
      "threads per rank (default: 0, the node's cores shared among its ranks)"},
+    {"Parallel", "no-pinning", "", nullptr, nullptr, &BenchConfig::no_pinning, 0, 0,
+     "let the system move threads between cores, for nodes that several jobs share (default: no)"},
     {"Engine", "step-tokens", "N", nullptr, &BenchConfig::step_tokens, nullptr, 1, kMaxTokens,
      "packed tokens of one forward step (default: 512)"},
     {"Engine", "isa", "NAME", &BenchConfig::isa, nullptr, nullptr, 0, 0,

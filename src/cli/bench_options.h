@@ -19,6 +19,7 @@ struct BenchConfig {
     std::string dtype = "auto";
     std::int64_t threads = 0, tensor_parallel = 1;
     bool tp_across_nodes = false;
+    bool no_pinning = false;
     std::string isa;  ///< "" for the fastest
     std::int64_t runs = 5, step_tokens = 512;
     bool profile = false;

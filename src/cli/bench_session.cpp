@@ -60,7 +60,8 @@ class Bench {
     Bench(const Communicator& world, const BenchConfig& bench)
         : world_(world),
           topology_(make_topology(world, static_cast<int>(bench.tensor_parallel),
-                                  bench.tp_across_nodes, static_cast<int>(bench.threads), "cpu")) {
+                                  bench.tp_across_nodes, static_cast<int>(bench.threads),
+                                  !bench.no_pinning, "cpu")) {
         result_.bench = bench;
         result_.ranks = topology_.ranks;
         result_.kv_tokens = kv_tokens_for(bench);

@@ -42,6 +42,8 @@ constexpr RunFlag kFlags[] = {
      "let a tensor-parallel group span nodes (default: no)"},
     {"Parallel", "threads", "parallel/threads", Kind::integer, "N",
      "threads per rank (default: 0, the node's cores shared among its ranks)"},
+    {"Parallel", "no-pinning", "parallel/pinning", Kind::off_flag, "",
+     "let the system move threads between cores, for nodes that several jobs share (default: no)"},
     {"Parallel", "device", "parallel/device", Kind::text, "NAME", "auto or cpu (default: auto)"},
     {"Engine", "step-tokens", "engine/step_tokens", Kind::integer, "N",
      "packed tokens of one forward step (default: 512)"},

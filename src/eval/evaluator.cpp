@@ -139,7 +139,7 @@ struct Evaluation::State {
           run(std::move(run_)),
           command_line(std::move(command_line_)),
           topology(make_topology(world_, run.tensor_parallel, run.tp_across_nodes, run.threads,
-                                 "cpu")) {}
+                                 run.pinning, "cpu")) {}
 
     const Communicator* world;
     RunConfig run;

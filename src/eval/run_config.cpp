@@ -95,6 +95,7 @@ Value resolve(const RunConfig& run) {
     parallel.set("tensor", run.tensor_parallel);
     parallel.set("across_nodes", run.tp_across_nodes);
     parallel.set("threads", run.threads);
+    parallel.set("pinning", run.pinning);
     parallel.set("device", run.device);
     engine.set("step_tokens", run.step_tokens);
     engine.set("kv_tokens", run.kv_tokens);
@@ -151,6 +152,7 @@ RunConfig read_run_config(const Value& merged, const std::string& source) {
     run.tensor_parallel = static_cast<int>(parallel.integer_or("tensor", 1, {1, 1 << 16}));
     run.tp_across_nodes = parallel.boolean_or("across_nodes", false);
     run.threads = static_cast<int>(parallel.integer_or("threads", 0, {0, 4096}));
+    run.pinning = parallel.boolean_or("pinning", true);
     run.device = parallel.string_or("device", "auto");
     if (run.device == "cuda")
         parallel.problem("device",

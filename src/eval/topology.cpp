@@ -44,7 +44,7 @@ std::vector<int> node_of_rank(const Communicator& world) {
 }
 
 Topology make_topology(const Communicator& world, int tensor_parallel, bool across_nodes,
-                       int threads, const std::string& device) {
+                       int threads, bool pinning, const std::string& device) {
     const std::vector<int> nodes = node_of_rank(world);
     ProcessGrid grid(nodes, tensor_parallel,
                      across_nodes);  // same input, hence same error, everywhere
@@ -53,7 +53,7 @@ Topology make_topology(const Communicator& world, int tensor_parallel, bool acro
     const Communicator node = world.split_by_node();
     if (threads == 0) threads = default_threads(node);
     threads = std::min(threads, affinity_cores());
-    ThreadPlaces places = thread_places(node, threads);
+    ThreadPlaces places = thread_places(node, threads, pinning);
 
     std::vector<RankInfo> ranks(static_cast<std::size_t>(world.size()));
     const std::vector<std::string> gathered = world.all_gather(

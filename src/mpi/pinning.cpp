@@ -76,7 +76,7 @@ bool are_crowded(const std::vector<RankCores>& ranks) {
     return threads > cores.size();
 }
 
-ThreadPlaces thread_places(const Communicator& node, int threads) {
+ThreadPlaces thread_places(const Communicator& node, int threads, bool pinning) {
     std::vector<int> mine = allowed_cores();
     mine.push_back(threads);
     const std::string bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(int));
@@ -89,7 +89,10 @@ ThreadPlaces thread_places(const Communicator& node, int threads) {
         rank.mask.pop_back();
         ranks.push_back(std::move(rank));
     }
-    return {pin_threads(ranks)[static_cast<std::size_t>(node.rank())], are_crowded(ranks)};
+    ThreadPlaces places;
+    if (pinning) places.cpus = pin_threads(ranks)[static_cast<std::size_t>(node.rank())];
+    places.crowded = are_crowded(ranks);
+    return places;
 }
 
 std::vector<int> thread_cpus() {

@@ -26,7 +26,15 @@ layout step37 1 --step-tokens 37 --kv-tokens 640
 layout kv1MiB 2 --kv-memory 1MiB --step-tokens 100
 layout alone 2 --no-prefix-reuse
 layout alone_tp2 4 --no-prefix-reuse --tp 2 --threads 1 --step-tokens 50
+layout pinned 0
+layout unpinned 0 --no-pinning
 layout np3step1000 3 --step-tokens 1000 --threads 3
+
+# A rank that fills its cores is pinned to them, unless it was told not to be.
+succeeds cpus_pinned h5dump -d /run/topology/cpus pinned.h5
+grep -q '(0): "[0-9]' cpus_pinned.log || fail "one rank on all cores was not pinned"
+succeeds cpus_unpinned h5dump -d /run/topology/cpus unpinned.h5
+grep -q '(0): ""' cpus_unpinned.log || fail "--no-pinning pins"
 
 # Sampled text depends on seed, document, repeat and position only.
 sampled=(--quiet --tasks '[{"name": "quickstart_sums", "repeats": 2}]' --limit 12 --temperature 0.8 --top-p 0.9

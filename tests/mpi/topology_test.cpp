@@ -49,6 +49,17 @@ TEST_CASE("threads are shared among the ranks of a node") {
     if (node.size() == 1) CHECK(threads == muster::affinity_cores());
 }
 
+TEST_CASE("threads that fill a node's cores are pinned, unless nobody wants it") {
+    const auto node = test_world().split_by_node();
+    const int cores = muster::affinity_cores();
+    if (node.min(cores) != cores || cores % node.size() != 0) return;  // ranks bound unevenly
+    const auto pinned = muster::thread_places(node, cores / node.size(), true);
+    const auto free = muster::thread_places(node, cores / node.size(), false);
+    CHECK(pinned.cpus.size() == static_cast<std::size_t>(cores / node.size()));
+    CHECK(free.cpus.empty());
+    CHECK(pinned.crowded == free.crowded);
+}
+
 TEST_CASE("the library names itself on one line") {
     const auto version = muster::MpiSession::library_version();
     CHECK_FALSE(version.empty());

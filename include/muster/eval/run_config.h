@@ -33,6 +33,7 @@ struct RunConfig {
     int tensor_parallel = 1;
     bool tp_across_nodes = false;
     int threads = 0;              ///< per rank; 0: the node's cores shared among its ranks
+    bool pinning = true;          ///< threads stay on cores where the ranks' masks leave no choice
     std::string device = "auto";  ///< auto | cpu
     // engine
     std::int64_t step_tokens = 512;

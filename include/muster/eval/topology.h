@@ -35,10 +35,10 @@ struct Topology {
 };
 
 /// Splits `world` into replicas of `tensor_parallel` ranks. `threads` 0 shares the node's cores
-/// among its ranks. Throws the same UserError on all ranks if the sizes do not fit. Collective over
-/// `world`.
+/// among its ranks; without `pinning` the kernel may move them. Throws the same UserError on all
+/// ranks if the sizes do not fit. Collective over `world`.
 Topology make_topology(const Communicator& world, int tensor_parallel, bool across_nodes,
-                       int threads, const std::string& device);
+                       int threads, bool pinning, const std::string& device);
 
 /// How this rank's CPU backend is to use its node for a model of `config`. Refers to `topology`.
 CpuOptions cpu_options(const Topology& topology, const ModelConfig& config);

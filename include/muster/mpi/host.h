@@ -23,8 +23,9 @@ struct ThreadPlaces {
     std::vector<int> cpus;  ///< thread i runs on cpus[i] only; empty: the kernel may move them
     bool crowded = false;   ///< the ranks of this node have more threads than cores
 };
-/// Places for the `threads` threads of every rank of `node`, see pin_threads(). Collective.
-ThreadPlaces thread_places(const Communicator& node, int threads);
+/// Places for the `threads` threads of every rank of `node`, see pin_threads(); without `pinning`
+/// the kernel chooses them. All ranks of the node pass the same `pinning`. Collective.
+ThreadPlaces thread_places(const Communicator& node, int threads, bool pinning);
 
 /// The CPUs that the calling thread may run on, ascending.
 std::vector<int> thread_cpus();

@@ -60,6 +60,7 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "--tp",
                                   "2",
                                   "--tp-across-nodes",
+                                  "--no-pinning",
                                   "--step-tokens",
                                   "18",
                                   "--isa",
@@ -82,6 +83,7 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.threads == 17);
     CHECK(all.tensor_parallel == 2);
     CHECK(all.tp_across_nodes);
+    CHECK(all.no_pinning);
     CHECK(all.step_tokens == 18);
     CHECK(all.isa == "avx2");
     CHECK(all.profile);

@@ -75,6 +75,19 @@ TEST_CASE("the KV cache is given in tokens or in bytes") {
     CHECK(read_run_config(parse_json(engine(""), "test"), "a.json").prefix_reuse);
 }
 
+TEST_CASE("threads are pinned unless the run says otherwise") {
+    const auto run = [](const std::string& parallel) {
+        return read_run_config(
+            parse_json(R"({"model": {"path": "m"}, "tasks": ["a"], "parallel": )" + parallel + "}",
+                       "test"),
+            "a.json");
+    };
+    CHECK(run("{}").pinning);
+    CHECK_FALSE(run(R"({"pinning": false})").pinning);
+    // The other ranks read what rank 0 resolved.
+    CHECK_FALSE(read_run_config(run(R"({"pinning": false})").resolved, "resolved").pinning);
+}
+
 TEST_CASE("all problems come at once, with suggestions") {
     const std::string message = problems_of(
         R"({"model": {"path": "m", "dtpye": "auto"}, "tasks": [], "limit": 0, "sed": 1, "parallel": {"device": "tpu"}})");
