@@ -29,6 +29,17 @@ std::string error_text(int code) {
     return reinterpret_cast<const char*>(buffer.data());
 }
 
+/// True if there may be a ^ that is no [^, a \G or a \X: they look back, but PCRE2 does not count
+/// them as look-behind.
+bool has_anchor(std::string_view pattern) {
+    for (std::size_t i = 0; i < pattern.size(); ++i) {
+        if (pattern[i] == '^' && (i == 0 || pattern[i - 1] != '[')) return true;
+        if ((pattern[i] == 'G' || pattern[i] == 'X') && i > 0 && pattern[i - 1] == '\\')
+            return true;
+    }
+    return false;
+}
+
 /// What one thread needs to match: made once per thread, grown for patterns with more groups.
 struct Scratch {
     pcre2_match_context* context = pcre2_match_context_create(nullptr);
@@ -67,6 +78,7 @@ struct Regex::State {
     std::string pattern;
     pcre2_code* code = nullptr;
     std::uint32_t groups = 0;
+    bool looks_back = false;
 
     ~State() { pcre2_code_free(code); }
 
@@ -78,7 +90,7 @@ struct Regex::State {
         const int rc = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(subject), text.size(), from,
                                    options | PCRE2_NO_UTF_CHECK, mine.data, mine.context);
         if (rc > 0) return static_cast<std::size_t>(rc);
-        if (rc == PCRE2_ERROR_NOMATCH) return 0;
+        if (rc == PCRE2_ERROR_NOMATCH || rc == PCRE2_ERROR_PARTIAL) return 0;
         throw UserError(cat("regular expression \"", pattern, "\" on a text of ", text.size(),
                             " bytes: ", error_text(rc),
                             "; simplify the pattern (nested repetitions backtrack for ever)"));
@@ -109,8 +121,12 @@ Regex::Regex(const std::string& pattern, Dialect dialect, bool ignore_case)
                             " at offset ", offset, " of its PCRE2 form \"", translated, "\""));
     }
     pcre2_pattern_info(state_->code, PCRE2_INFO_CAPTURECOUNT, &state_->groups);
+    std::uint32_t most_back = 0;
+    pcre2_pattern_info(state_->code, PCRE2_INFO_MAXLOOKBEHIND, &most_back);
+    state_->looks_back = most_back > 0 || has_anchor(translated);
     // Without JIT (unsupported processor) pcre2_match interprets the pattern: slower, same result.
-    pcre2_jit_compile(state_->code, PCRE2_JIT_COMPLETE);
+    const bool partial = dialect == Dialect::tokenizer;
+    pcre2_jit_compile(state_->code, PCRE2_JIT_COMPLETE | (partial ? PCRE2_JIT_PARTIAL_HARD : 0));
 }
 
 Regex::~Regex() = default;
@@ -142,6 +158,20 @@ Regex::Span Regex::find(std::string_view valid_text, std::size_t from) const {
     if (from > valid_text.size() || state_->match(valid_text, from, 0) == 0) return {};
     const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(scratch().data);
     return {std::min(offsets[0], offsets[1]), offsets[1]};
+}
+
+Regex::Span Regex::find_certain(std::string_view valid_text, std::size_t from) const {
+    // PCRE2 gives up as soon as it needs to know what follows the text. It does not if the attempt
+    // began at the very end.
+    if (from >= valid_text.size() || state_->match(valid_text, from, PCRE2_PARTIAL_HARD) == 0)
+        return {};
+    const PCRE2_SIZE* offsets = pcre2_get_ovector_pointer(scratch().data);
+    if (offsets[0] >= valid_text.size() || offsets[0] > offsets[1]) return {};
+    return {offsets[0], offsets[1]};
+}
+
+bool Regex::looks_back() const {
+    return state_->looks_back;
 }
 
 std::optional<Regex::Match> Regex::search(std::string_view text, std::size_t from) const {

@@ -36,6 +36,11 @@ class Regex {
     /// The whole-match range of search() for text that the caller knows to be valid UTF-8: walking
     /// over a long text with it stays linear. Not matched() if there is none.
     Span find(std::string_view valid_text, std::size_t from) const;
+    /// The same if it is the same whatever text follows: not matched() if the search looked at the
+    /// end of the text, or found nothing.
+    Span find_certain(std::string_view valid_text, std::size_t from) const;
+    /// False only if no match depends on what precedes the place where its search started.
+    bool looks_back() const;
     /// All matches from left to right as Python's re.finditer gives them (empty ones included).
     std::vector<Match> find_all(std::string_view text) const;
     /// Python's re.sub, with \1 and \g<name> in `replacement`.

@@ -2,6 +2,7 @@
 // Text ↔ token ids exactly as Hugging Face's fast tokenizers do it, from tokenizer.json and
 // tokenizer_config.json. Immutable after load; safe to use from several threads.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +13,14 @@
 namespace muster {
 
 using TokenId = std::int32_t;
+
+/// What all texts that begin alike have in common once they are encoded. Made by Tokenizer::begin;
+/// an empty one fits every text.
+struct TextBeginning {
+    std::string text;          ///< what they begin with, normalized
+    std::size_t bytes = 0;     ///< of it, as far as the ids are certain whatever follows
+    std::vector<TokenId> ids;  ///< of these bytes, without special tokens
+};
 
 class Tokenizer {
  public:
@@ -25,8 +34,12 @@ class Tokenizer {
     Tokenizer& operator=(Tokenizer&&) noexcept;
     ~Tokenizer();
 
-    /// Ids of `text`. `add_special_tokens` runs the post-processor (BOS and EOS as the checkpoint says).
-    std::vector<TokenId> encode(std::string_view text, bool add_special_tokens) const;
+    /// Ids of `text`. `add_special_tokens` runs the post-processor (BOS and EOS as the checkpoint says). The same ids
+    /// with any `beginning`; one that fits saves time.
+    std::vector<TokenId> encode(std::string_view text, bool add_special_tokens,
+                                const TextBeginning& beginning = {}) const;
+    /// For texts that begin with `text`. `earlier`, if it is a beginning of `text`, saves time.
+    TextBeginning begin(std::string_view text, const TextBeginning& earlier = {}) const;
     /// Text of `ids`. clean_up_tokenization_spaces is applied as tokenizer_config.json says. May end in a partial
     /// character, which becomes U+FFFD.
     std::string decode(const std::vector<TokenId>& ids, bool skip_special_tokens) const;

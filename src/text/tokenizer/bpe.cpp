@@ -145,6 +145,16 @@ void Bpe::encode_word(std::string_view word, std::vector<TokenId>& out) const {
     }
 }
 
+std::size_t Bpe::certain_bytes(std::string_view word) const {
+    std::size_t begin = 0;
+    while (may_cut_ && begin < word.size()) {
+        const std::size_t end = cutter_.segment_end(word, begin);
+        if (end == word.size()) break;  // the last segment may go on
+        begin = end;
+    }
+    return begin;
+}
+
 void Bpe::encode_segment(std::string_view word, std::vector<TokenId>& out) const {
     const bool cached = WordCache::accepts(word);
     WordCache& cache = WordCache::of_this_thread();

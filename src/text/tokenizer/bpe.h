@@ -25,6 +25,10 @@ class Bpe {
     /// thread.
     void encode_word(std::string_view word, std::vector<TokenId>& out) const;
 
+    /// Bytes of a beginning of `word` that is encoded as a word of its own in every longer word,
+    /// too, as is the rest; 0 if that cannot be told.
+    std::size_t certain_bytes(std::string_view word) const;
+
     std::optional<TokenId> token_to_id(std::string_view token) const;
     /// nullptr for an unused id.
     const std::string* id_to_token(TokenId id) const;

@@ -59,6 +59,23 @@ Pattern Pattern::regex(const std::string& text) {
     return pattern;
 }
 
+std::vector<Piece> Pattern::certain_matches(std::string_view text) const {
+    std::vector<Piece> matches;
+    if (!regex_) {
+        for_each_match(text, [&](std::size_t begin, std::size_t end) {
+            matches.push_back({begin, end});
+        });
+        return matches;
+    }
+    if (regex_->looks_back()) return matches;
+    for (std::size_t from = 0;;) {
+        const Regex::Span span = regex_->find_certain(text, from);
+        if (!span.matched() || span.begin == span.end) return matches;
+        matches.push_back({span.begin, span.end});
+        from = span.end;
+    }
+}
+
 Pattern Pattern::from_json(const JsonNode& node) {
     if (const auto text = node.find("String")) return literal(text->string());
     if (const auto text = node.find("Regex")) {

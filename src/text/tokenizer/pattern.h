@@ -28,6 +28,9 @@ class Pattern {
     /// Calls visit(begin, end) for each match in text[begin, end).
     template <typename Visit>
     void for_each_match(std::string_view text, Visit visit) const;
+    /// The first matches, as many as are not empty and the same whatever text follows, also for a
+    /// search that starts behind any of them. None if that cannot be told.
+    std::vector<Piece> certain_matches(std::string_view text) const;
 
  private:
     Pattern() = default;

@@ -22,6 +22,13 @@ class SequencePreTokenizer : public PreTokenizer {
     void apply(PreTokens& tokens) const override {
         for (const auto& step : steps_) step->apply(tokens);
     }
+    /// What follows the first step sees one of its pieces at a time.
+    std::size_t apply_certain(PreTokens& tokens) const override {
+        if (steps_.empty()) return PreTokenizer::apply_certain(tokens);
+        const std::size_t end = steps_.front()->apply_certain(tokens);
+        for (std::size_t i = 1; i < steps_.size(); i++) steps_[i]->apply(tokens);
+        return end;
+    }
 
  private:
     std::vector<std::unique_ptr<PreTokenizer>> steps_;
@@ -39,6 +46,17 @@ class SplitPreTokenizer : public PreTokenizer {
             split_piece(tokens.text, piece, pattern_, behavior_, invert_, parts);
         }
         tokens.pieces = std::move(parts);
+    }
+    std::size_t apply_certain(PreTokens& tokens) const override {
+        if (behavior_ != SplitBehavior::isolated) return PreTokenizer::apply_certain(tokens);
+        tokens.pieces.clear();
+        std::size_t done = 0;
+        for (const Piece& match : pattern_.certain_matches(tokens.text)) {
+            if (match.begin > done) tokens.pieces.push_back({done, match.begin});
+            tokens.pieces.push_back(match);
+            done = match.end;
+        }
+        return done;
     }
 
  private:
@@ -83,12 +101,22 @@ class ByteLevelPreTokenizer : public PreTokenizer {
             });
         }
         if (split_) split_->apply(tokens);
+        spell_bytes(tokens);
+    }
+    std::size_t apply_certain(PreTokens& tokens) const override {
+        if (add_prefix_space_ || !split_) return PreTokenizer::apply_certain(tokens);
+        const std::size_t end = split_->apply_certain(tokens);
+        spell_bytes(tokens);
+        return end;
+    }
+
+ private:
+    static void spell_bytes(PreTokens& tokens) {
         rewrite_pieces(tokens, [](std::string_view word, bool, std::string& out) {
             append_byte_level(out, word);
         });
     }
 
- private:
     bool add_prefix_space_;
     std::unique_ptr<PreTokenizer> split_;
 };

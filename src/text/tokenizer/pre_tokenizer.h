@@ -22,6 +22,13 @@ class PreTokenizer {
  public:
     virtual ~PreTokenizer() = default;
     virtual void apply(PreTokens& tokens) const = 0;
+    /// Like apply() for a beginning of the text, which is one piece: as far as its words are the
+    /// same whatever text follows, and those of the rest do not depend on it. Returns the bytes of
+    /// that beginning; 0, and no pieces, where this cannot be told.
+    virtual std::size_t apply_certain(PreTokens& tokens) const {
+        tokens.pieces.clear();
+        return 0;
+    }
 };
 
 /// Throws UserError naming an unknown type and the supported ones. `add_prefix_space`, if set,

@@ -35,6 +35,10 @@ void Tokenizer::State::encode_words(std::string_view text, bool at_start,
     if (!pre_tokenizer) return model.encode_word(text, out);
     PreTokens tokens{std::string(text), {{0, text.size()}}, at_start};
     pre_tokenizer->apply(tokens);
+    encode_pieces(tokens, out);
+}
+
+void Tokenizer::State::encode_pieces(const PreTokens& tokens, std::vector<TokenId>& out) const {
     for (const Piece& piece : tokens.pieces) {
         model.encode_word(
             std::string_view(tokens.text).substr(piece.begin, piece.end - piece.begin), out);
@@ -60,6 +64,40 @@ void Tokenizer::State::encode_text(std::string_view text, std::vector<TokenId>& 
     }
 }
 
+std::optional<std::string> Tokenizer::State::normalize_plain(std::string_view text) const {
+    const auto is_plain = [](const std::vector<AddedTokens::Section>& sections) {
+        return sections.size() == 1 && sections.front().id < 0;
+    };
+    if (!is_plain(added.split_raw(text))) return std::nullopt;
+    std::string normalized(text);
+    if (normalizer) normalizer->apply(normalized);
+    if (!is_plain(added.split_normalized(normalized))) return std::nullopt;
+    return normalized;
+}
+
+std::size_t Tokenizer::State::encode_certain(std::string_view text, bool at_start,
+                                             std::vector<TokenId>& out) const {
+    if (!pre_tokenizer) {
+        const std::size_t bytes = model.certain_bytes(text);
+        model.encode_word(text.substr(0, bytes), out);
+        return bytes;
+    }
+    PreTokens tokens{std::string(text), {{0, text.size()}}, at_start};
+    const std::size_t bytes = pre_tokenizer->apply_certain(tokens);
+    encode_pieces(tokens, out);
+    return bytes;
+}
+
+bool Tokenizer::State::encode_rest(std::string_view text, const TextBeginning& beginning,
+                                   std::vector<TokenId>& out) const {
+    const std::optional<std::string> normalized = normalize_plain(text);
+    if (!normalized || !normalized->starts_with(beginning.text)) return false;
+    out.insert(out.end(), beginning.ids.begin(), beginning.ids.end());
+    const std::string_view rest = std::string_view(*normalized).substr(beginning.bytes);
+    if (!rest.empty()) encode_words(rest, false, out);
+    return true;
+}
+
 const std::string* Tokenizer::State::spelling(TokenId id) const {
     const AddedToken* token = added.find(id);
     return token != nullptr ? &token->content : model.id_to_token(id);
@@ -70,7 +108,8 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_tokens) const {
+std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_tokens,
+                                       const TextBeginning& beginning) const {
     if (text.size() > kMaxTextBytes) {
         throw UserError(cat("tokenizer: a text of ", format_bytes(text.size()), " is longer than ",
                             format_bytes(kMaxTextBytes)));
@@ -79,13 +118,29 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special_t
     ids.reserve(text.size() / 3 + 8);
     const PostProcessor& post = state_->post_processor;
     if (add_special_tokens) ids = post.prefix;
-    if (is_valid_utf8(text)) {
-        state_->encode_text(text, ids);
-    } else {
+    if (!is_valid_utf8(text)) {
         state_->encode_text(replace_invalid_utf8(text), ids);
+    } else if (beginning.bytes == 0 || !state_->encode_rest(text, beginning, ids)) {
+        state_->encode_text(text, ids);
     }
     if (add_special_tokens) ids.insert(ids.end(), post.suffix.begin(), post.suffix.end());
     return ids;
+}
+
+TextBeginning Tokenizer::begin(std::string_view text, const TextBeginning& earlier) const {
+    TextBeginning beginning;
+    if (text.size() > kMaxTextBytes || !is_valid_utf8(text)) return beginning;
+    std::optional<std::string> normalized = state_->normalize_plain(text);
+    if (!normalized) return beginning;
+    if (normalized->starts_with(earlier.text)) {
+        beginning.bytes = earlier.bytes;
+        beginning.ids = earlier.ids;
+    }
+    const bool at_start = beginning.bytes == 0;
+    beginning.bytes += state_->encode_certain(std::string_view(*normalized).substr(beginning.bytes),
+                                              at_start, beginning.ids);
+    beginning.text = std::move(*normalized);
+    return beginning;
 }
 
 std::string Tokenizer::decode(const std::vector<TokenId>& ids, bool skip_special_tokens) const {

@@ -37,6 +37,16 @@ struct Tokenizer::State {
     void encode_text(std::string_view text, std::vector<TokenId>& out) const;
     /// Ids of a normalized stretch that contains no added token. `at_start`: nothing precedes it.
     void encode_words(std::string_view text, bool at_start, std::vector<TokenId>& out) const;
+    void encode_pieces(const PreTokens& tokens, std::vector<TokenId>& out) const;
+    /// The normalized text if there is no added token in it.
+    std::optional<std::string> normalize_plain(std::string_view text) const;
+    /// Appends the ids of the beginning of `text`, which is as in encode_words, that are the same
+    /// whatever follows it, and returns its bytes; the rest is encoded as a text of its own.
+    std::size_t encode_certain(std::string_view text, bool at_start,
+                               std::vector<TokenId>& out) const;
+    /// Appends the ids of `text` if `beginning` is one of it; returns false if it is not.
+    bool encode_rest(std::string_view text, const TextBeginning& beginning,
+                     std::vector<TokenId>& out) const;
     const std::string* spelling(TokenId id) const;
     std::int32_t vocab_size() const { return std::max(model.max_id(), added.max_id()) + 1; }
 };
