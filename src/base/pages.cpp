@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,15 +16,10 @@ namespace muster {
 
 namespace {
 
-/// Magic numbers of network and user-space file systems (statfs(2); Lustre, BeeGFS, GPFS).
-bool is_on_network(int fd) {
-    constexpr std::array<std::uint32_t, 12> kMagic = {
-        0x6969,     0x0BD00BD0, 0x65735546, 0xFF534D42, 0xFE534D42, 0x517B,
-        0x47504653, 0x19830326, 0x00C36400, 0x01021997, 0x5346414F, 0x73757245};
+bool is_on_network(const std::string& path) {
     struct statfs status {};
-    if (::fstatfs(fd, &status) != 0) return false;
-    const auto type = static_cast<std::uint32_t>(status.f_type);
-    return std::find(kMagic.begin(), kMagic.end(), type) != kMagic.end();
+    return ::statfs(path.c_str(), &status) == 0 &&
+           is_network_file_system(static_cast<std::uint32_t>(status.f_type));
 }
 
 /// `part` widened to whole pages.
@@ -35,19 +30,42 @@ std::pair<std::byte*, std::size_t> pages_of(std::span<const std::byte> part) {
     return {reinterpret_cast<std::byte*>(begin), (end - begin + page - 1) / page * page};
 }
 
-/// Reads a part of a file for the sake of the system's cache. An error will show when a page is
-/// touched.
-void read_through(int fd, off_t at, std::size_t bytes) {
-    std::vector<char> buffer(std::size_t{8} << 20);
-    for (const off_t end = at + static_cast<off_t>(bytes); at < end;) {
-        const ssize_t n = ::pread(fd, buffer.data(), buffer.size(), at);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return;
-        at += n;
+/// Closes itself; not open if the file cannot be opened any more.
+class Descriptor {
+ public:
+    explicit Descriptor(const std::string& path)
+        : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+    ~Descriptor() {
+        if (fd_ >= 0) ::close(fd_);
     }
-}
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    int get() const { return fd_; }
+
+ private:
+    int fd_;
+};
 
 }  // namespace
+
+bool is_network_file_system(std::uint32_t type) {
+    constexpr std::array<std::uint32_t, 13> kTypes = {
+        0x6969,      // NFS
+        0x0BD00BD0,  // Lustre
+        0x47504653,  // GPFS
+        0x19830326,  // BeeGFS
+        0x00C36400,  // Ceph
+        0x65735546,  // FUSE, virtiofs
+        0x01021997,  // 9P
+        0xFF534D42,  // CIFS
+        0xFE534D42,  // SMB 2
+        0x517B,      // SMB
+        0x5346414F,  // AFS
+        0x6B414653,  // kAFS
+        0x73757245,  // Coda
+    };
+    return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
+}
 
 void forget_pages(std::span<const std::byte> part) {
     if (part.empty()) return;
@@ -57,13 +75,23 @@ void forget_pages(std::span<const std::byte> part) {
 
 void read_ahead(const MappedFile& file, std::span<const std::byte> part) {
     if (part.empty()) return;
+    if (is_on_network(file.path())) return read_through(file, part);
     const auto [begin, bytes] = pages_of(part);
-    const int fd = ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && is_on_network(fd))
-        read_through(fd, begin - file.bytes().data(), bytes);
-    else
-        (void)::madvise(begin, bytes, MADV_WILLNEED);
-    if (fd >= 0) ::close(fd);
+    (void)::madvise(begin, bytes, MADV_WILLNEED);
+}
+
+// An error will show when a page is touched.
+void read_through(const MappedFile& file, std::span<const std::byte> part) {
+    const Descriptor descriptor(file.path());
+    std::vector<char> buffer(std::min(part.size(), std::size_t{8} << 20));
+    off_t at = part.data() - file.bytes().data();
+    for (const off_t end = at + static_cast<off_t>(part.size()); at < end;) {
+        const auto wanted = std::min(buffer.size(), static_cast<std::size_t>(end - at));
+        const ssize_t n = ::pread(descriptor.get(), buffer.data(), wanted, at);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return;
+        at += n;
+    }
 }
 
 }  // namespace muster
