@@ -152,6 +152,7 @@ struct Evaluation::State {
     std::unique_ptr<Model> model;
     std::unique_ptr<Engine> engine;
     std::int64_t kv_tokens = 0;
+    std::uint64_t program = 0;                    // bytes of this process besides the model
     WorkPlan plan;                                // rank 0
     std::future<std::vector<HashedFile>> hashes;  // rank 0
     std::vector<Completion> completions;          // rank 0
@@ -161,8 +162,7 @@ struct Evaluation::State {
     void plan_work() {
         const auto begin = Clock::now();
         ResultWriter::check_writable(run.output, run.overwrite);
-        plan = make_work_plan(select_tasks(run), run, files->builder(), files->stop_ids,
-                              affinity_cores());  // the other ranks only wait
+        plan = make_work_plan(select_tasks(run), run, *files, affinity_cores());  // the other ranks only wait
         for (const PlannedTask& task : plan.tasks) announce(task);
         times.plan = seconds_since(begin);
     }
@@ -186,8 +186,10 @@ struct Evaluation::State {
     }
 
     MemoryPlan planned_memory(std::int64_t tokens) const {
-        return plan_memory(files->config, run.tensor_parallel, tokens, run.step_tokens,
-                           topology.threads);
+        MemoryPlan memory = plan_memory(files->config, run.tensor_parallel, tokens,
+                                        run.step_tokens, topology.threads);
+        memory.process = program;
+        return memory;
     }
     NodeShare node_share() const {
         return {topology.local_size,
@@ -221,9 +223,11 @@ Evaluation::Evaluation(const Communicator& world, const RunConfig& run, std::str
     });
     const std::int64_t longest = world.max(s.plan.longest_request);
     agree(world, "check the memory", [&] {
-        const std::string problem =
-            memory_problem(s.planned_memory(std::max(longest, s.run.kv_tokens)), s.node_share(),
-                           available_memory());
+        s.program = program_bytes();
+        // What the ranks hold already is not to be had a second time, nor asked for.
+        const std::string problem = memory_problem(
+            s.planned_memory(std::max(longest, s.run.kv_tokens)), s.node_share(),
+            available_memory() + static_cast<std::uint64_t>(s.topology.local_size) * s.program);
         if (!problem.empty()) throw UserError(problem);
     });
     agree(world, "load the model", [&] { s.load_model(); });

@@ -68,13 +68,19 @@ void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& file
     out << "\n  " << files.tokenizer.description() << "\n\n";
 }
 
+/// Bytes besides the model: of every rank, and of rank 0 alone.
+struct OtherMemory {
+    std::uint64_t program = 0, tasks = 0;
+};
+
 /// What each rank and each node holds; `slices` different weights lie on a node.
 void print_memory(std::ostream& out, const RunConfig& run, const ModelConfig& config,
-                  std::int64_t kv_tokens, int ranks, int slices) {
+                  std::int64_t kv_tokens, int ranks, int slices, const OtherMemory& other) {
     const int threads =
         run.threads > 0 ? std::min(run.threads, affinity_cores()) : default_threads(ranks);
-    const MemoryPlan memory =
+    MemoryPlan memory =
         plan_memory(config, run.tensor_parallel, kv_tokens, run.step_tokens, threads);
+    memory.process = other.program;
     const NodeShare node{ranks, run.tp_across_nodes ? ranks : std::min(ranks, slices)};
     out << "Memory per rank: weights " << format_bytes(memory.weights) << ", keys and values "
         << format_bytes(memory.kv_cache) << " ("
@@ -82,8 +88,9 @@ void print_memory(std::ostream& out, const RunConfig& run, const ModelConfig& co
         << format_bytes(memory.workspace) << ", together " << format_bytes(memory.total())
         << ";\n  resident up to " << format_bytes(memory.resident())
         << " with the embeddings in the mapped file " << format_bytes(memory.table)
-        << " and the program itself " << format_bytes(memory.process) << "\nMemory per node: "
-        << format_bytes(node_bytes(memory, node)) << " for " << ranks << " rank(s), which keep "
+        << " and the program itself " << format_bytes(memory.process)
+        << ";\n  rank 0 also holds the tasks, " << format_bytes(other.tasks)
+        << "\nMemory per node: " << format_bytes(node_bytes(memory, node) + other.tasks) << " for " << ranks << " rank(s), which keep "
         << node.copies << " cop" << (node.copies == 1 ? "y" : "ies")
         << " of the weights; available here "
         << format_bytes(available_memory()) << "\n";
@@ -129,15 +136,17 @@ std::string format_plan(const RunConfig& run, const std::vector<int>& nodes,
     const ModelFiles files = load_model_files(run);
     print_model(out, run, files);
     ResultWriter::check_writable(run.output, run.overwrite);
-    const WorkPlan plan =
-        make_work_plan(select_tasks(run), run, files.builder(), files.stop_ids, default_threads(1));
+    OtherMemory other;
+    other.program = program_bytes();
+    const WorkPlan plan = make_work_plan(select_tasks(run), run, files, default_threads(1));
+    other.tasks = std::max(program_bytes(), other.program) - other.program;
 
     const auto per_node =
         static_cast<std::uint64_t>(std::count(nodes.begin(), nodes.end(), nodes.front()));
     const std::int64_t kv_tokens =
         choose_kv_tokens(run, files.config, plan.longest_request, available_memory() / per_node);
     print_memory(out, run, files.config, kv_tokens, static_cast<int>(per_node),
-                 run.tp_across_nodes ? 1 : run.tensor_parallel);
+                 run.tp_across_nodes ? 1 : run.tensor_parallel, other);
     out << "Longest request " << plan.longest_request << " tokens\n\n";
     print_tasks(out, plan, files.config);
     return out.str();

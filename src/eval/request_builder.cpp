@@ -22,10 +22,11 @@ RequestBuilder::RequestBuilder(const Tokenizer& tokenizer, std::int64_t max_leng
     prefix_text_ = tokenizer.decode({prefix_token_}, false);
 }
 
-std::vector<TokenId> RequestBuilder::encode(std::string_view text) const {
+std::vector<TokenId> RequestBuilder::encode(std::string_view text,
+                                            const TextBeginning& beginning) const {
     const bool has_prefix = !prefix_text_.empty() && text.starts_with(prefix_text_);
-    if (has_prefix || !add_bos_) return tokenizer_->encode(text, !has_prefix);
-    std::vector<TokenId> ids = tokenizer_->encode(text, false);
+    if (has_prefix || !add_bos_) return tokenizer_->encode(text, !has_prefix, beginning);
+    std::vector<TokenId> ids = tokenizer_->encode(text, false, beginning);
     if (*add_bos_) ids.insert(ids.begin(), prefix_token_);
     return ids;
 }
@@ -52,8 +53,9 @@ ScoreInput RequestBuilder::truncate(std::vector<TokenId> context,
     return input;
 }
 
-std::vector<ScoreInput> RequestBuilder::continuations(
-    std::string_view context, const std::vector<std::string>& continuations) const {
+std::vector<ScoreInput> RequestBuilder::continuations(std::string_view context,
+                                                      const std::vector<std::string>& continuations,
+                                                      const TextBeginning& beginning) const {
     std::vector<ScoreInput> inputs;
     if (context.empty()) {
         for (const std::string& continuation : continuations) {
@@ -67,11 +69,12 @@ std::vector<ScoreInput> RequestBuilder::continuations(
     // Trailing white space belongs to the continuation, where the tokenizer would put it.
     const std::string_view stripped = python_rstrip(context);
     const std::string moved(context.substr(stripped.size()));
-    std::vector<TokenId> context_ids = encode(stripped);
+    const TextBeginning shared = tokenizer_->begin(stripped, beginning);
+    std::vector<TokenId> context_ids = encode(stripped, shared);
     const std::size_t context_size = context_ids.size();
     if (context_ids.empty()) context_ids.push_back(prefix_token_);  // white space only, and no BOS
     for (const std::string& continuation : continuations) {
-        const std::vector<TokenId> whole = encode(cat(stripped, moved, continuation));
+        const std::vector<TokenId> whole = encode(cat(stripped, moved, continuation), shared);
         // The context keeps its own encoding even where the tokenizer would merge across the
         // border.
         const std::size_t cut = std::min(whole.size(), context_size);
@@ -104,13 +107,14 @@ std::vector<ScoreInput> RequestBuilder::rolling(std::string_view text) const {
     return windows;
 }
 
-PromptInput RequestBuilder::prompt(std::string_view text, std::int64_t max_new_tokens) const {
+PromptInput RequestBuilder::prompt(std::string_view text, std::int64_t max_new_tokens,
+                                   const TextBeginning& beginning) const {
     const std::int64_t room = max_length_ - max_new_tokens;
     if (room < 1)
         throw UserError(
             cat("max_gen_toks is ", max_new_tokens, " but the model sees ", max_length_,
                 " tokens; expected fewer, so that a prompt fits: lower --max-gen-toks"));
-    PromptInput input{encode(text), false};
+    PromptInput input{encode(text, beginning), false};
     const auto size = static_cast<std::int64_t>(input.tokens.size());
     if (size > room) {
         input.tokens.erase(input.tokens.begin(), input.tokens.begin() + (size - room));

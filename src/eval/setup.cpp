@@ -1,6 +1,7 @@
 #include "muster/eval/setup.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -118,6 +119,16 @@ std::uint64_t available_memory() {
     }
     throw SystemError(
         "/proc/meminfo: no MemAvailable line; expected a Linux kernel of 3.14 or later");
+}
+
+std::uint64_t program_bytes() {
+    // Stacks, messages, answers and the HDF5 library at work.
+    constexpr std::uint64_t kLater = std::uint64_t{12} << 20;
+    std::ifstream file("/proc/self/statm");
+    std::uint64_t total = 0, resident = 0;
+    if (!(file >> total >> resident))
+        throw SystemError("/proc/self/statm: not readable; expected Linux's proc file system");
+    return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) + kLater;
 }
 
 std::uint64_t peak_resident_bytes() {

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <exception>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <numeric>
+#include <optional>
 #include <thread>
 
 #include "muster/base/build_info.h"
@@ -14,6 +16,7 @@
 #include "muster/base/log.h"
 #include "muster/base/progress.h"
 #include "muster/base/text.h"
+#include "muster/base/utf8.h"
 #include "muster/engine/engine.h"
 #include "muster/task/filter.h"
 #include "muster/task/task.h"
@@ -57,11 +60,11 @@ std::uint64_t sample_key(const TaskSpec& spec, const Sample& sample) {
 }
 
 void add_generations(TokenizedSample& out, const TaskSpec& spec, const Sample& sample,
-                     const RequestBuilder& builder, const std::vector<std::int32_t>& stop_ids,
-                     std::uint64_t seed) {
+                     const RequestBuilder& builder, const TextBeginning& beginning,
+                     const std::vector<std::int32_t>& stop_ids, std::uint64_t seed) {
     const GenerationSpec& generation = spec.generation;
     const PromptInput prompt =
-        builder.prompt(sample.requests.front().context, generation.max_gen_toks);
+        builder.prompt(sample.requests.front().context, generation.max_gen_toks, beginning);
     if (prompt.truncated) out.status = SampleStatus::truncated;
     for (std::int64_t repeat = 0; repeat < spec.repeats; ++repeat) {
         Request request;
@@ -84,7 +87,7 @@ void add_generations(TokenizedSample& out, const TaskSpec& spec, const Sample& s
 }
 
 TokenizedSample tokenize_sample(const TaskSpec& spec, const Sample& sample,
-                                const RequestBuilder& builder,
+                                const RequestBuilder& builder, const TextBeginning& beginning,
                                 const std::vector<std::int32_t>& stop_ids, std::uint64_t seed) {
     TokenizedSample out;
     if (!sample.error.empty() || sample.requests.empty()) {
@@ -92,7 +95,7 @@ TokenizedSample tokenize_sample(const TaskSpec& spec, const Sample& sample,
         return out;
     }
     if (spec.output_type == OutputType::generate_until) {
-        add_generations(out, spec, sample, builder, stop_ids, seed);
+        add_generations(out, spec, sample, builder, beginning, stop_ids, seed);
     } else if (spec.output_type == OutputType::loglikelihood_rolling) {
         std::vector<ScoreInput> windows = builder.rolling(sample.requests.front().continuation);
         for (std::uint32_t part = 0; part < windows.size(); ++part)
@@ -106,7 +109,7 @@ TokenizedSample tokenize_sample(const TaskSpec& spec, const Sample& sample,
                    sample.requests[end].context == sample.requests[begin].context)
                 continuations.push_back(sample.requests[end++].continuation);
             std::vector<ScoreInput> inputs =
-                builder.continuations(sample.requests[begin].context, continuations);
+                builder.continuations(sample.requests[begin].context, continuations, beginning);
             for (std::size_t i = 0; i < inputs.size(); ++i)
                 add_score(out, std::move(inputs[i]), static_cast<std::uint32_t>(begin + i), 0);
             begin = end;
@@ -117,6 +120,22 @@ TokenizedSample tokenize_sample(const TaskSpec& spec, const Sample& sample,
         out.origins.clear();
     }
     return out;
+}
+
+/// What the contexts of all requests begin with: a task's examples.
+std::string_view common_beginning(const std::vector<Sample>& samples) {
+    std::optional<std::string_view> common;
+    for (const Sample& sample : samples) {
+        for (const auto& request : sample.requests) {
+            const std::string_view context = request.context;
+            if (!common) common = context;
+            const auto end =
+                std::mismatch(common->begin(), common->end(), context.begin(), context.end()).first;
+            common = common->substr(0, static_cast<std::size_t>(end - common->begin()));
+        }
+    }
+    const std::string_view text = common.value_or("");
+    return text.substr(0, complete_utf8_prefix(text));
 }
 
 /// Calls `work(i)` for all i on several threads; the error of the lowest i is thrown.
@@ -153,8 +172,31 @@ std::size_t common_input(const Request& a, const Request& b) {
     return static_cast<std::size_t>(end - a.tokens.begin());
 }
 
+/// Finds what the engine need not compute again: what a request has in common with the one before
+/// or, where positions depend on a request's length (dynamic rope), the last one of its length.
+class SharedInput {
+ public:
+    SharedInput(bool prefix_reuse, const ModelConfig& model)
+        : reuse_(prefix_reuse), by_length_(model.rope.type == RopeType::dynamic) {}
+
+    /// Input tokens that `request`, the next of the plan, shares with an earlier one.
+    std::size_t count(const std::vector<Request>& earlier, const Request& request) {
+        if (!reuse_) return 0;
+        const auto [last, is_first] =
+            last_.try_emplace(by_length_ ? kv_tokens_needed(request) : 0, earlier.size());
+        if (is_first) return 0;
+        const std::size_t tokens = common_input(request, earlier[last->second]);
+        last->second = earlier.size();
+        return tokens;
+    }
+
+ private:
+    bool reuse_, by_length_;
+    std::map<std::int64_t, std::size_t> last_;  ///< by length, or of all
+};
+
 void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> tokenized,
-                 bool prefix_reuse) {
+                 SharedInput& shared) {
     const auto task_index = static_cast<std::uint32_t>(plan.tasks.size());
     task.first_request = plan.requests.size();
     for (std::uint32_t s = 0; s < tokenized.size(); ++s) {
@@ -170,9 +212,7 @@ void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> 
             request.id = plan.requests.size();
             plan.longest_request = std::max(plan.longest_request, kv_tokens_needed(request));
             const bool scores = request.kind == Request::Kind::score;
-            const bool shares = prefix_reuse && !plan.requests.empty();
-            const std::size_t input =
-                input_size(request) - (shares ? common_input(request, plan.requests.back()) : 0);
+            const std::size_t input = input_size(request) - shared.count(plan.requests, request);
             const std::size_t generated =
                 scores ? 0 : static_cast<std::size_t>(request.max_new_tokens);
             plan.costs.push_back(static_cast<std::uint32_t>(input + generated));
@@ -214,9 +254,10 @@ TaskSelection select_tasks(const RunConfig& run) {
 }
 
 WorkPlan make_work_plan(const TaskSelection& selection, const RunConfig& run,
-                        const RequestBuilder& builder, const std::vector<std::int32_t>& stop_ids,
-                        int threads) {
+                        const ModelFiles& files, int threads) {
     WorkPlan plan;
+    const RequestBuilder builder = files.builder();
+    SharedInput shared(run.prefix_reuse, files.config);
     plan.groups = selection.groups;
     Progress progress("prompts", "tasks", selection.tasks.size());
     for (const TaskSpec& spec : selection.tasks) {
@@ -227,15 +268,16 @@ WorkPlan make_work_plan(const TaskSelection& selection, const RunConfig& run,
         planned.data_files = task.data_files();
         planned.data_hash = task.data_hash();
         std::vector<TokenizedSample> tokenized(planned.samples.size());
+        const TextBeginning beginning = builder.begin(common_beginning(planned.samples));
         try {
             parallel_for(tokenized.size(), threads, [&](std::size_t i) {
-                tokenized[i] =
-                    tokenize_sample(spec, planned.samples[i], builder, stop_ids, run.seed);
+                tokenized[i] = tokenize_sample(spec, planned.samples[i], builder, beginning,
+                                               files.stop_ids, run.seed);
             });
         } catch (const UserError& e) {
             throw UserError(cat("task ", spec.name, ": ", e.what()));
         }
-        append_task(plan, std::move(planned), std::move(tokenized), run.prefix_reuse);
+        append_task(plan, std::move(planned), std::move(tokenized), shared);
         progress.update(plan.tasks.size(), spec.name);
     }
     progress.finish();

@@ -70,7 +70,6 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     memory.workspace += cpu_scratch_bytes(work);
     memory.table = static_cast<std::uint64_t>(config.vocab_size * config.hidden_size) *
                    size_of(config.dtype);
-    memory.process = std::uint64_t{40} << 20;
     return memory;
 }
 

@@ -40,15 +40,19 @@ class RequestBuilder {
 
     /// Tokens of `text` with the special tokens that a prompt gets; none if it already starts with
     /// the prefix token's text.
-    std::vector<TokenId> encode(std::string_view text) const;
+    std::vector<TokenId> encode(std::string_view text, const TextBeginning& beginning = {}) const;
+    /// For texts that begin with `text`, as the examples of a task: makes encoding them cheaper.
+    TextBeginning begin(std::string_view text) const { return tokenizer_->begin(text); }
     /// Continuations of one context, which is encoded once.
     std::vector<ScoreInput> continuations(std::string_view context,
-                                          const std::vector<std::string>& continuations) const;
+                                          const std::vector<std::string>& continuations,
+                                          const TextBeginning& beginning = {}) const;
     /// Windows whose log-likelihoods add up to that of `text`; none for a text without tokens.
     std::vector<ScoreInput> rolling(std::string_view text) const;
     /// `text` cut from the left to leave room for `max_new_tokens`. Throws UserError if no room is
     /// left at all.
-    PromptInput prompt(std::string_view text, std::int64_t max_new_tokens) const;
+    PromptInput prompt(std::string_view text, std::int64_t max_new_tokens,
+                       const TextBeginning& beginning = {}) const;
 
  private:
     ScoreInput truncate(std::vector<TokenId> context,

@@ -46,6 +46,10 @@ std::string memory_problem(const MemoryPlan& plan, const NodeShare& node, std::u
 /// Memory that a new allocation may take on this node (MemAvailable, and the control group's
 /// limit).
 std::uint64_t available_memory();
+/// What this process takes besides the model: all that is resident now, with the program's files,
+/// and what a run adds to that. To be called once tasks and tokenizer are there and before weights
+/// are.
+std::uint64_t program_bytes();
 /// The largest resident set that this process has had, in bytes.
 std::uint64_t peak_resident_bytes();
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "muster/engine/request.h"
-#include "muster/eval/request_builder.h"
 #include "muster/eval/run_config.h"
+#include "muster/eval/setup.h"
 #include "muster/metric/metric.h"
 #include "muster/task/sample.h"
 #include "muster/task/task_spec.h"
@@ -46,8 +46,8 @@ struct WorkPlan {
     std::vector<Request> requests;       ///< index = global id
     std::vector<RequestOrigin> origins;  ///< by global id
     std::vector<std::uint32_t>
-        costs;  ///< by global id: input tokens that the request before does not begin with, and
-                ///< at most generated ones
+        costs;  ///< by global id: input tokens that are not shared with an earlier request, and at
+                ///< most generated ones
     std::int64_t longest_request = 0;  ///< in KV tokens
 
     std::uint64_t total_cost() const;  ///< sum of costs
@@ -59,8 +59,7 @@ TaskSelection select_tasks(const RunConfig& run);
 
 /// Reads the datasets, builds every prompt and tokenises it on `threads` threads. Throws UserError.
 WorkPlan make_work_plan(const TaskSelection& selection, const RunConfig& run,
-                        const RequestBuilder& builder, const std::vector<std::int32_t>& stop_ids,
-                        int threads);
+                        const ModelFiles& files, int threads);
 
 /// Global ids [begin, end): requests that are handed out together.
 struct Chunk {

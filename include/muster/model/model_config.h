@@ -72,7 +72,8 @@ struct MemoryPlan {
     std::uint64_t workspace = 0;
     /// The embeddings in the mapped file: the system's cache, resident once read.
     std::uint64_t table = 0;
-    /// The program, its libraries, tokenizer and tasks: a fixed estimate.
+    /// The program, its libraries, tokenizer and tasks: for the caller to measure, see
+    /// program_bytes().
     std::uint64_t process = 0;
     std::uint64_t total() const { return weights + kv_cache + workspace; }
     /// The largest resident set to expect.

@@ -27,6 +27,15 @@ TEST_CASE("what a node needs: shared weights once per copy, the rest per rank") 
     CHECK(node_bytes(plan(), {4, 2}) == 2000 + 4 * 247);
 }
 
+TEST_CASE("the program's own memory is measured") {
+    const std::uint64_t before = program_bytes();
+    CHECK(before > std::uint64_t{12} << 20);
+    const std::vector<char> more(std::size_t{64} << 20, 1);
+    CHECK(more[12345] == 1);
+    CHECK(program_bytes() > before + (std::uint64_t{60} << 20));
+    CHECK(program_bytes() < before + (std::uint64_t{80} << 20));
+}
+
 TEST_CASE("too little memory is refused by name") {
     CHECK(memory_problem(plan(), {4, 2}, 2988).empty());
     const std::string problem = memory_problem(plan(), {4, 2}, 2987);

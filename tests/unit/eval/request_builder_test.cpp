@@ -64,6 +64,22 @@ TEST_CASE("several continuations of one context equal each alone") {
     }
 }
 
+TEST_CASE("what texts begin with changes nothing but the time") {
+    const std::string examples = "Question: Who sings?\nAnswer: The harnpax.\n\n",
+                      context = examples + "Question: What colour is the harnpax?\nAnswer: ";
+    const std::vector<std::string> answers{"golden", "black and yellow", "x", ""};
+    const TextBeginning beginning = builder().begin(examples);
+    CHECK(beginning.bytes > 0);
+    const auto with = builder().continuations(context, answers, beginning),
+               without = builder().continuations(context, answers);
+    REQUIRE(with.size() == answers.size());
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+        CHECK(with[i].tokens == without[i].tokens);
+        CHECK(with[i].first_scored == without[i].first_scored);
+    }
+    CHECK(builder().prompt(context, 4, beginning).tokens == builder().prompt(context, 4).tokens);
+}
+
 TEST_CASE("rolling windows are lm-eval's disjoint windows") {
     for (const Value& c : golden().find("rolling")->as_array()) {
         CAPTURE(to_json(c));
