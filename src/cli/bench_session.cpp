@@ -61,7 +61,7 @@ class Bench {
         : world_(world),
           topology_(make_topology(world, static_cast<int>(bench.tensor_parallel),
                                   bench.tp_across_nodes, static_cast<int>(bench.threads),
-                                  !bench.no_pinning, "cpu")) {
+                                  !bench.no_pinning, JobDevices())) {
         result_.bench = bench;
         result_.ranks = topology_.ranks;
         result_.kv_tokens = kv_tokens_for(bench);
@@ -194,9 +194,7 @@ class Bench {
 
     void load() {
         const BenchConfig& bench = result_.bench;
-        CpuOptions options = cpu_options(topology_, result_.model);
-        options.instruction_set = bench.isa;
-        backend_ = make_cpu_backend(options, topology_.group);
+        backend_ = make_backend(topology_, result_.model, {.instruction_set = bench.isa});
         if (bench.profile) profiling_ = make_profiling_backend(*backend_, profile_);
         Backend& backend = profiling_ ? *profiling_ : *backend_;
         result_.backend = backend.description();

@@ -14,7 +14,7 @@ namespace muster {
 
 namespace {
 
-enum class Kind { text, integer, real, yes_no, flag, off_flag, list };
+enum class Kind { text, integer, auto_or_integer, real, yes_no, flag, off_flag, list };
 
 /// One flag and the key of the run file that it sets ("model/path").
 struct RunFlag {
@@ -36,17 +36,28 @@ constexpr RunFlag kFlags[] = {
      "tokens of context (default: what the model allows)"},
     {"Model", "add-bos", "model/add_bos", Kind::yes_no, "BOOL",
      "put BOS before prompts (default: as the tokenizer says)"},
-    {"Parallel", "tp", "parallel/tensor", Kind::integer, "N",
-     "tensor-parallel ranks per model replica (default: 1)"},
+    {"Parallel", "tp", "parallel/tensor", Kind::auto_or_integer, "N",
+     "tensor-parallel ranks per model replica, or auto: the smallest degree that fits into memory "
+     "(default: 1)"},
     {"Parallel", "tp-across-nodes", "parallel/across_nodes", Kind::flag, "",
      "let a tensor-parallel group span nodes (default: no)"},
     {"Parallel", "threads", "parallel/threads", Kind::integer, "N",
      "threads per rank (default: 0, the node's cores shared among its ranks)"},
     {"Parallel", "no-pinning", "parallel/pinning", Kind::off_flag, "",
      "let the system move threads between cores, for nodes that several jobs share (default: no)"},
-    {"Parallel", "device", "parallel/device", Kind::text, "NAME", "auto or cpu (default: auto)"},
+    {"Parallel", "device", "parallel/device", Kind::text, "NAME",
+     "cpu, cuda, or auto: cuda where every rank finds a device (default: auto)"},
+    {"Parallel", "allow-device-sharing", "parallel/allow_device_sharing", Kind::flag, "",
+     "let ranks share a device if there are too few (default: no)"},
+    {"Parallel", "gpu-memory-fraction", "parallel/gpu_memory_fraction", Kind::real, "X",
+     "of the memory that is free on a device, what its ranks may take (default: 0.92)"},
+    {"Parallel", "device-transport", "parallel/device_transport", Kind::text, "NAME",
+     "how devices exchange: nccl, staged (through the hosts' memory), or auto: nccl unless ranks "
+     "share a device; same results (default: auto)"},
+    {"Parallel", "tp-invariant", "parallel/invariant", Kind::flag, "",
+     "on devices, the same bits for every --tp at some cost; CPUs give them anyway (default: no)"},
     {"Engine", "step-tokens", "engine/step_tokens", Kind::integer, "N",
-     "packed tokens of one forward step (default: 512)"},
+     "packed tokens of one forward step (default: 0, which is 512 on CPUs and 8192 on devices)"},
     {"Engine", "kv-tokens", "engine/kv_tokens", Kind::integer, "N",
      "KV cache per rank in tokens (default: 0, from --kv-memory)"},
     {"Engine", "kv-memory", "engine/kv_memory", Kind::text, "SIZE",
@@ -98,6 +109,9 @@ Value convert(const RunFlag& flag, const std::string& text) {
     const std::string name = "--" + long_name(flag);
     switch (flag.kind) {
         case Kind::integer:
+            return parse_integer(name, text);
+        case Kind::auto_or_integer:
+            if (text == "auto") return text;
             return parse_integer(name, text);
         case Kind::real: {
             char* end = nullptr;

@@ -6,25 +6,19 @@
 #include <future>
 #include <map>
 
-#include "muster/backend/backend.h"
+#include "model_setup.h"
 #include "muster/base/build_info.h"
 #include "muster/base/error.h"
 #include "muster/base/hash.h"
 #include "muster/base/log.h"
-#include "muster/base/progress.h"
 #include "muster/base/text.h"
 #include "muster/config/parse.h"
-#include "muster/engine/engine.h"
 #include "muster/eval/result_layout.h"
 #include "muster/eval/run_record.h"
-#include "muster/eval/setup.h"
-#include "muster/eval/topology.h"
 #include "muster/eval/work_plan.h"
 #include "muster/eval/work_queue.h"
-#include "muster/model/model.h"
 #include "muster/mpi/agree.h"
 #include "muster/mpi/host.h"
-#include "muster/tensor/checkpoint.h"
 
 namespace muster {
 
@@ -133,26 +127,12 @@ RunConfig share_run_config(const Communicator& world, const std::function<RunCon
     return read_run_config(parse_json(bytes, "run configuration"), "run configuration");
 }
 
-struct Evaluation::State {
+struct Evaluation::State : ModelSetup {
     State(const Communicator& world_, RunConfig run_, std::string command_line_)
-        : world(&world_),
-          run(std::move(run_)),
-          command_line(std::move(command_line_)),
-          topology(make_topology(world_, run.tensor_parallel, run.tp_across_nodes, run.threads,
-                                 run.pinning, "cpu")) {}
+        : ModelSetup(world_, std::move(run_)), command_line(std::move(command_line_)) {}
 
-    const Communicator* world;
-    RunConfig run;
     std::string command_line;
     Clock::time_point start = Clock::now();
-    Topology topology;
-    std::unique_ptr<ModelFiles> files;
-    std::unique_ptr<Backend> backend;
-    std::unique_ptr<Checkpoint> checkpoint;
-    std::unique_ptr<Model> model;
-    std::unique_ptr<Engine> engine;
-    std::int64_t kv_tokens = 0;
-    std::uint64_t program = 0;                    // bytes of this process besides the model
     WorkPlan plan;                                // rank 0
     std::future<std::vector<HashedFile>> hashes;  // rank 0
     std::vector<Completion> completions;          // rank 0
@@ -176,36 +156,13 @@ struct Evaluation::State {
         for (const StoredGroup& group : groups) write_group(file, group);
         times.total = seconds_since(start);
         write_run_record(file,
-                         {run, command_line, topology, files->config, files->max_length, kv_tokens,
+                         {run, command_line, *topology, files->config, files->max_length, kv_tokens,
                           backend->description(), hashes.get(), plan.tasks, work, times,
-                          planned_memory(kv_tokens)});
+                          memory, transport});
         file.commit();
     } catch (const SystemError& e) {
         // A full disk or a lost folder: the user chose the place and can choose another.
         throw UserError(cat(e.what(), "; expected room for the result: choose another --output"));
-    }
-
-    MemoryPlan planned_memory(std::int64_t tokens) const {
-        MemoryPlan memory = plan_memory(files->config, run.tensor_parallel, tokens,
-                                        run.step_tokens, topology.threads);
-        memory.process = program;
-        return memory;
-    }
-    NodeShare node_share() const {
-        return {topology.local_size,
-                (topology.local_size + topology.sharers.size() - 1) / topology.sharers.size()};
-    }
-
-    void load_model() {
-        const auto begin = Clock::now();
-        backend = make_cpu_backend(cpu_options(topology, files->config), topology.group);
-        Progress progress(
-            "load", "bytes",
-            checkpoint->total_bytes() / static_cast<std::uint64_t>(run.tensor_parallel));
-        model = Model::load(*checkpoint, files->config, *backend, run.step_tokens,
-                            [&](std::uint64_t done, std::uint64_t) { progress.update(done); });
-        progress.finish();
-        times.load = seconds_since(begin);
     }
 };
 
@@ -213,47 +170,20 @@ Evaluation::Evaluation(const Communicator& world, const RunConfig& run, std::str
     : state_(std::make_unique<State>(world, run, std::move(command_line))) {
     State& s = *state_;
     const bool root = world.is_root();
-    if (root) info(format_topology(s.topology.ranks));
-    agree(world, "read the model's configuration and tokenizer", [&] {
-        s.checkpoint = std::make_unique<Checkpoint>(Checkpoint::open(s.run.model_path));
-        s.files = std::make_unique<ModelFiles>(load_model_files(s.run));
-    });
+    s.find_model();
     agree(world, "plan the work", [&] {
         if (root) s.plan_work();
     });
-    const std::int64_t longest = world.max(s.plan.longest_request);
-    agree(world, "check the memory", [&] {
-        s.program = program_bytes();
-        // What the ranks hold already is not to be had a second time, nor asked for.
-        const std::string problem = memory_problem(
-            s.planned_memory(std::max(longest, s.run.kv_tokens)), s.node_share(),
-            available_memory() + static_cast<std::uint64_t>(s.topology.local_size) * s.program);
-        if (!problem.empty()) throw UserError(problem);
-    });
-    agree(world, "load the model", [&] { s.load_model(); });
-
-    // The KV budget must be the same on all ranks of a group, whatever their nodes have free.
-    std::int64_t free_bytes = 0;
-    agree(world, "measure free memory", [&] {
-        free_bytes = static_cast<std::int64_t>(available_memory() /
-                                               static_cast<std::uint64_t>(s.topology.local_size));
-    });
-    free_bytes = world.min(free_bytes);
-    agree(world, "prepare the engine", [&] {
-        s.kv_tokens = choose_kv_tokens(s.run, s.files->config, longest,
-                                       static_cast<std::uint64_t>(free_bytes));
-        s.engine = std::make_unique<Engine>(*s.model, s.files->tokenizer,
-                                            EngineOptions{.max_step_rows = s.run.step_tokens,
-                                                          .kv_tokens = s.kv_tokens,
-                                                          .prefix_reuse = s.run.prefix_reuse});
-    });
+    const auto begin = Clock::now();
+    s.load_model(world.max(s.plan.longest_request));
+    s.times.load = seconds_since(begin);
     if (root) {
         // Hashing a large checkpoint takes a while; nobody waits for it before the file is written.
         s.hashes = std::async(std::launch::async, hash_files, files_of(*s.checkpoint));
         std::size_t documents = 0;
         for (const PlannedTask& task : s.plan.tasks) documents += task.samples.size();
         info(cat(s.files->config.architecture, " on ", s.backend->description(), ", ",
-                 s.topology.grid.num_replicas(), " replica(s) × ", s.run.tensor_parallel,
+                 s.topology->grid.num_replicas(), " replica(s) × ", s.run.tensor_parallel,
                  " tensor-parallel rank(s); ", s.plan.tasks.size(), " task(s), ",
                  format_count(documents), " documents, ", format_count(s.plan.requests.size()),
                  " requests, at most ", format_count(s.plan.total_cost()), " tokens"));
@@ -268,7 +198,7 @@ void Evaluation::run() {
     GroupWork work;
     // A chunk of a few steps is worth its message and leaves little to wait for at the end.
     const auto min_chunk_cost = static_cast<std::uint64_t>(4 * s.run.step_tokens);
-    std::vector<Completion> mine = run_work(s.topology, s.world->is_root() ? &s.plan : nullptr,
+    std::vector<Completion> mine = run_work(*s.topology, s.world->is_root() ? &s.plan : nullptr,
                                             *s.engine, min_chunk_cost, work);
     unpin_thread();  // the threads that score start where this one may run
     s.times.inference = seconds_since(begin);
@@ -276,17 +206,11 @@ void Evaluation::run() {
     const auto gather_begin = Clock::now();
     const auto expected =
         static_cast<std::size_t>(s.world->max(static_cast<std::int64_t>(s.plan.requests.size())));
-    if (s.topology.leaders) s.completions = gather_completions(*s.topology.leaders, mine, expected);
+    if (s.topology->leaders) s.completions = gather_completions(*s.topology->leaders, mine, expected);
     const std::vector<std::string> parts =
         s.world->gather(pack_rank_work({work.chunks, work.counters, peak_resident_bytes()}));
     for (const std::string& part : parts) s.work.push_back(unpack_rank_work(part));
-    const MemoryPlan memory = s.planned_memory(s.kv_tokens);
-    detail(cat("memory of this rank: at most ", format_bytes(peak_resident_bytes()),
-               " were resident; planned: weights ", format_bytes(memory.weights),
-               ", keys and values ", format_bytes(memory.kv_cache), ", workspace ",
-               format_bytes(memory.workspace), ", embeddings ", format_bytes(memory.table),
-               ", the program ", format_bytes(memory.process), ", together ",
-               format_bytes(memory.resident())));
+    detail(describe_memory(s.memory));
     s.times.gather = seconds_since(gather_begin);
 }
 

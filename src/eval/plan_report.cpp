@@ -7,6 +7,8 @@
 
 #include "muster/base/text.h"
 #include "muster/engine/engine.h"
+#include "muster/eval/degree.h"
+#include "muster/eval/device_memory.h"
 #include "muster/eval/setup.h"
 #include "muster/eval/topology.h"
 #include "muster/eval/work_plan.h"
@@ -38,20 +40,36 @@ double task_operations(const WorkPlan& plan, const PlannedTask& task, const Mode
     return operations;
 }
 
-void print_ranks(std::ostream& out, const RunConfig& run, const std::vector<int>& nodes,
-                 const std::vector<std::string>& hosts) {
-    const ProcessGrid grid(nodes, run.tensor_parallel, run.tp_across_nodes);
+int ranks_on(const PlannedJob& job, int node) {
+    return static_cast<int>(std::count(job.nodes.begin(), job.nodes.end(), node));
+}
+
+int threads_of(const RunConfig& run, int local_ranks) {
+    return run.threads > 0 ? std::min(run.threads, affinity_cores()) : default_threads(local_ranks);
+}
+
+void print_ranks(std::ostream& out, const RunConfig& run, const ProcessGrid& grid,
+                 const PlannedJob& job) {
     std::vector<RankInfo> ranks;
     for (int rank = 0; rank < grid.world_size(); ++rank) {
-        const auto local =
-            static_cast<int>(std::count(nodes.begin(), nodes.end(), grid.place(rank).node));
-        const int threads =
-            run.threads > 0 ? std::min(run.threads, affinity_cores()) : default_threads(local);
-        ranks.push_back({grid.place(rank), hosts[static_cast<std::size_t>(rank)], "cpu", threads});
+        RankInfo info;
+        info.place = grid.place(rank);
+        info.host = job.hosts[static_cast<std::size_t>(rank)];
+        info.threads = threads_of(run, ranks_on(job, job.nodes[static_cast<std::size_t>(rank)]));
+        set_device(info, job.devices);
+        ranks.push_back(info);
     }
     out << "Layout: " << grid.num_replicas() << " replica(s) × " << run.tensor_parallel
         << " tensor-parallel rank(s) on " << grid.num_nodes() << " node(s)\n"
-        << format_topology(ranks) << "\n\n";
+        << format_topology(ranks) << "\n";
+    for (const std::string& warning : job.devices.warnings) out << "  " << warning << "\n";
+    for (const std::string& warning : uneven_groups(job.devices, grid))
+        out << "  " << warning << "\n";
+    if (!job.devices.why.empty()) out << "  on CPUs: " << job.devices.why << "\n";
+    if (job.devices.cuda() && run.tensor_parallel > 1)
+        out << "  devices exchange by "
+            << name_of(choose_transport(job.devices, grid, run.device_transport)) << "\n";
+    out << "\n";
 }
 
 void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& files) {
@@ -76,10 +94,8 @@ struct OtherMemory {
 /// What each rank and each node holds; `slices` different weights lie on a node.
 void print_memory(std::ostream& out, const RunConfig& run, const ModelConfig& config,
                   std::int64_t kv_tokens, int ranks, int slices, const OtherMemory& other) {
-    const int threads =
-        run.threads > 0 ? std::min(run.threads, affinity_cores()) : default_threads(ranks);
-    MemoryPlan memory =
-        plan_memory(config, run.tensor_parallel, kv_tokens, run.step_tokens, threads);
+    MemoryPlan memory = plan_memory(config, run.tensor_parallel, kv_tokens, run.step_tokens,
+                                    threads_of(run, ranks));
     memory.process = other.program;
     const NodeShare node{ranks, run.tp_across_nodes ? ranks : std::min(ranks, slices)};
     out << "Memory per rank: weights " << format_bytes(memory.weights) << ", keys and values "
@@ -90,10 +106,35 @@ void print_memory(std::ostream& out, const RunConfig& run, const ModelConfig& co
         << " with the embeddings in the mapped file " << format_bytes(memory.table)
         << " and the program itself " << format_bytes(memory.process)
         << ";\n  rank 0 also holds the tasks, " << format_bytes(other.tasks)
-        << "\nMemory per node: " << format_bytes(node_bytes(memory, node) + other.tasks) << " for " << ranks << " rank(s), which keep "
-        << node.copies << " cop" << (node.copies == 1 ? "y" : "ies")
-        << " of the weights; available here "
+        << "\nMemory per node: " << format_bytes(node_bytes(memory, node) + other.tasks) << " for "
+        << ranks << " rank(s), which keep " << node.copies << " cop"
+        << (node.copies == 1 ? "y" : "ies") << " of the weights; available here "
         << format_bytes(available_memory()) << "\n";
+}
+
+/// The same on devices, where there is the least room.
+void print_device_memory(std::ostream& out, const RunConfig& run, const ModelConfig& config,
+                         const DeviceNeeds& needs, const JobDevices& devices) {
+    const std::uint64_t room = devices.least_room(run.gpu_memory_fraction);
+    const std::int64_t kv_tokens = choose_device_kv_tokens(run, config, needs, room);
+    const MemoryPlan memory = plan_device(run, config, needs, run.tensor_parallel, kv_tokens);
+    out << "Memory of each device: weights " << format_bytes(memory.weights) << ", keys and values "
+        << format_bytes(memory.kv_cache) << " ("
+        << format_count(static_cast<std::uint64_t>(kv_tokens)) << " tokens), workspace "
+        << format_bytes(memory.workspace) << ", together " << format_bytes(memory.total())
+        << " per rank, which may take " << format_bytes(room) << "\n";
+}
+
+/// --tp auto.
+void settle_degree(std::ostream& out, RunConfig& run, const ModelConfig& config,
+                   const DeviceNeeds& needs, const PlannedJob& job) {
+    int most = 1;
+    for (const int node : job.nodes) most = std::max(most, ranks_on(job, node));
+    const std::vector<DegreeOption> options =
+        degree_options(run, config, needs, job.devices,
+                       {job.nodes, job.hosts, available_memory(), threads_of(run, most)});
+    run.tensor_parallel = choose_degree(options);
+    out << format_degrees(options) << "\n\n";
 }
 
 void print_tasks(std::ostream& out, const WorkPlan& plan, const ModelConfig& config) {
@@ -129,24 +170,35 @@ void print_tasks(std::ostream& out, const WorkPlan& plan, const ModelConfig& con
 
 }  // namespace
 
-std::string format_plan(const RunConfig& run, const std::vector<int>& nodes,
-                        const std::vector<std::string>& hosts) {
+std::string format_plan(RunConfig run, const PlannedJob& job) {
     std::ostringstream out;
-    print_ranks(out, run, nodes, hosts);
+    if (run.step_tokens == 0) run.step_tokens = default_step_tokens(job.devices.cuda());
+    const bool choose_tp = run.tensor_parallel == 0;
+    // A layout that cannot be is said before the tasks are read.
+    if (!choose_tp) ProcessGrid(job.nodes, run.tensor_parallel, run.tp_across_nodes);
     const ModelFiles files = load_model_files(run);
-    print_model(out, run, files);
     ResultWriter::check_writable(run.output, run.overwrite);
     OtherMemory other;
     other.program = program_bytes();
     const WorkPlan plan = make_work_plan(select_tasks(run), run, files, default_threads(1));
     other.tasks = std::max(program_bytes(), other.program) - other.program;
+    const DeviceNeeds needs{std::max<std::int64_t>(plan.longest_request, 1),
+                            stored_dtype(Checkpoint::open(run.model_path))};
+    if (choose_tp) settle_degree(out, run, files.config, needs, job);
 
-    const auto per_node =
-        static_cast<std::uint64_t>(std::count(nodes.begin(), nodes.end(), nodes.front()));
-    const std::int64_t kv_tokens =
-        choose_kv_tokens(run, files.config, plan.longest_request, available_memory() / per_node);
-    print_memory(out, run, files.config, kv_tokens, static_cast<int>(per_node),
-                 run.tp_across_nodes ? 1 : run.tensor_parallel, other);
+    const ProcessGrid grid(job.nodes, run.tensor_parallel, run.tp_across_nodes);
+    print_ranks(out, run, grid, job);
+    print_model(out, run, files);
+    if (job.devices.cuda()) {
+        print_device_memory(out, run, files.config, needs, job.devices);
+    } else {
+        const int per_node = ranks_on(job, job.nodes.front());
+        const std::int64_t kv_tokens =
+            choose_kv_tokens(run, files.config, plan.longest_request,
+                             available_memory() / static_cast<std::uint64_t>(per_node));
+        print_memory(out, run, files.config, kv_tokens, per_node,
+                     run.tp_across_nodes ? 1 : run.tensor_parallel, other);
+    }
     out << "Longest request " << plan.longest_request << " tokens\n\n";
     print_tasks(out, plan, files.config);
     return out.str();

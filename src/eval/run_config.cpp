@@ -70,6 +70,16 @@ std::uint64_t read_bytes(ConfigReader& reader, const char* key) {
     return 0;
 }
 
+/// A number of ranks, or 0 for "auto".
+int read_degree(ConfigReader& reader) {
+    const Value value = reader.value("tensor");
+    if (value.is_string() && value.as_string() == "auto") return 0;
+    if (!value.is_string()) return static_cast<int>(reader.integer_or("tensor", 1, {1, 1 << 16}));
+    reader.problem("tensor", cat("expected a number of ranks or \"auto\", got \"",
+                                 value.as_string(), "\""));
+    return 1;
+}
+
 Value generation_value(const GenerationOverrides& generation) {
     Object object;
     put(object, "max_gen_toks", generation.max_gen_toks);
@@ -92,11 +102,15 @@ Value resolve(const RunConfig& run) {
     model.set("dtype", run.dtype);
     put(model, "max_length", run.max_length);
     put(model, "add_bos", run.add_bos);
-    parallel.set("tensor", run.tensor_parallel);
+    parallel.set("tensor", run.tensor_parallel == 0 ? Value("auto") : Value(run.tensor_parallel));
     parallel.set("across_nodes", run.tp_across_nodes);
+    parallel.set("invariant", run.tp_invariant);
     parallel.set("threads", run.threads);
     parallel.set("pinning", run.pinning);
     parallel.set("device", run.device);
+    parallel.set("allow_device_sharing", run.allow_device_sharing);
+    parallel.set("device_transport", run.device_transport);
+    parallel.set("gpu_memory_fraction", run.gpu_memory_fraction);
     engine.set("step_tokens", run.step_tokens);
     engine.set("kv_tokens", run.kv_tokens);
     engine.set("kv_memory", static_cast<std::int64_t>(run.kv_memory));
@@ -149,20 +163,19 @@ RunConfig read_run_config(const Value& merged, const std::string& source) {
     run.add_bos = model.optional_boolean("add_bos");
 
     ConfigReader parallel = reader.object("parallel");
-    run.tensor_parallel = static_cast<int>(parallel.integer_or("tensor", 1, {1, 1 << 16}));
+    run.tensor_parallel = read_degree(parallel);
     run.tp_across_nodes = parallel.boolean_or("across_nodes", false);
+    run.tp_invariant = parallel.boolean_or("invariant", false);
     run.threads = static_cast<int>(parallel.integer_or("threads", 0, {0, 4096}));
     run.pinning = parallel.boolean_or("pinning", true);
-    run.device = parallel.string_or("device", "auto");
-    if (run.device == "cuda")
-        parallel.problem("device",
-                         "this build of muster has no CUDA backend; expected auto or cpu");
-    else if (run.device != "auto" && run.device != "cpu")
-        parallel.problem("device",
-                         cat("unknown device \"", run.device, "\"; expected auto or cpu"));
+    run.device = parallel.choice_or("device", "auto", {"auto", "cpu", "cuda"});
+    run.allow_device_sharing = parallel.boolean_or("allow_device_sharing", false);
+    run.device_transport =
+        parallel.choice_or("device_transport", "auto", {"auto", "nccl", "staged"});
+    run.gpu_memory_fraction = parallel.real_or("gpu_memory_fraction", 0.92, {0.01, 1});
 
     ConfigReader engine = reader.object("engine");
-    run.step_tokens = engine.integer_or("step_tokens", 512, {1, 1 << 20});
+    run.step_tokens = engine.integer_or("step_tokens", 0, {0, 1 << 20});
     run.kv_tokens = engine.integer_or("kv_tokens", 0, {0, kMaxTokens});
     run.kv_memory = read_bytes(engine, "kv_memory");
     if (run.kv_tokens > 0 && run.kv_memory > 0)

@@ -54,7 +54,16 @@ void write_topology(ResultWriter& file, const std::vector<RankInfo>& ranks) {
                               [](Info r) { return r.place.replica; }),
          column<std::int64_t>("tp_rank", "tensor-parallel rank", ranks,
                               [](Info r) { return r.place.tp_rank; }),
-         column<std::string>("device", "compute device", ranks, [](Info r) { return r.device; }),
+         column<std::string>("device", "what it computes on: cpu or cuda", ranks,
+                             [](Info r) { return r.device; }),
+         column<std::int64_t>("ordinal", "its device among those it sees; -1 on a CPU", ranks,
+                              [](Info r) { return r.bound.ordinal; }),
+         column<std::string>("uuid", "UUID of this device", ranks,
+                             [](Info r) { return r.bound.uuid; }),
+         column<std::string>("device_name", "name of this device", ranks,
+                             [](Info r) { return r.bound.name; }),
+         column<std::string>("pci_bus_id", "PCI bus id of this device", ranks,
+                             [](Info r) { return r.bound.pci_bus_id; }),
          column<std::int64_t>("threads", "threads of this rank", ranks,
                               [](Info r) { return r.threads; }),
          column<std::string>("cpus", "where its threads are pinned; empty if they are not", ranks,
@@ -164,6 +173,8 @@ void write_run_record(ResultWriter& file, const RunRecord& record) {
     file.write_attribute("/run", "tensor_parallel", std::int64_t{record.run.tensor_parallel});
     file.write_attribute("/run", "replicas", std::int64_t{record.topology.grid.num_replicas()});
     file.write_attribute("/run", "kv_tokens", record.kv_tokens);
+    file.write_attribute("/run", "step_tokens", record.run.step_tokens);
+    file.write_attribute("/run", "device_transport", record.transport);
 
     const auto bytes = [&](const char* name, std::uint64_t value) {
         file.write_attribute("/run", name, static_cast<std::int64_t>(value));

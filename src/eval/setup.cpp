@@ -16,10 +16,6 @@ namespace muster {
 
 namespace {
 
-std::int64_t round_to_pages(std::int64_t tokens) {
-    return (tokens + kKvPageTokens - 1) / kKvPageTokens * kKvPageTokens;
-}
-
 /// A control group's limit minus its use, or the largest number if there is none.
 std::uint64_t control_group_room() {
     std::ifstream max_file("/sys/fs/cgroup/memory.max"),
@@ -34,7 +30,7 @@ std::uint64_t control_group_room() {
 
 ModelFiles load_model_files(const RunConfig& run) {
     ModelConfig config = ModelConfig::load(run.model_path, run.dtype == "auto" ? "" : run.dtype);
-    check_tp_degree(config, run.tensor_parallel);
+    if (run.tensor_parallel > 0) check_tp_degree(config, run.tensor_parallel);
     ModelFiles files{config, Tokenizer::load(run.model_path), config.max_positions, config.eos_ids,
                      run.add_bos};
     if (files.tokenizer.vocab_size() > config.vocab_size)
@@ -55,6 +51,14 @@ ModelFiles load_model_files(const RunConfig& run) {
         if (std::find(files.stop_ids.begin(), files.stop_ids.end(), *eos) == files.stop_ids.end())
             files.stop_ids.push_back(*eos);
     return files;
+}
+
+std::int64_t default_step_tokens(bool cuda) {
+    return cuda ? 8192 : 512;
+}
+
+std::int64_t round_to_pages(std::int64_t tokens) {
+    return (tokens + kKvPageTokens - 1) / kKvPageTokens * kKvPageTokens;
 }
 
 std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,

@@ -44,7 +44,7 @@ std::vector<int> node_of_rank(const Communicator& world) {
 }
 
 Topology make_topology(const Communicator& world, int tensor_parallel, bool across_nodes,
-                       int threads, bool pinning, const std::string& device) {
+                       int threads, bool pinning, const JobDevices& devices) {
     const std::vector<int> nodes = node_of_rank(world);
     ProcessGrid grid(nodes, tensor_parallel,
                      across_nodes);  // same input, hence same error, everywhere
@@ -56,13 +56,13 @@ Topology make_topology(const Communicator& world, int tensor_parallel, bool acro
     ThreadPlaces places = thread_places(node, threads, pinning);
 
     std::vector<RankInfo> ranks(static_cast<std::size_t>(world.size()));
-    const std::vector<std::string> gathered = world.all_gather(
-        cat(threads, ' ', host_name(), ' ', format_ranges(places.cpus)));
+    const std::vector<std::string> gathered =
+        world.all_gather(cat(threads, ' ', host_name(), ' ', format_ranges(places.cpus)));
     for (int rank = 0; rank < world.size(); ++rank) {
         std::istringstream line(gathered[static_cast<std::size_t>(rank)]);
         RankInfo& info = ranks[static_cast<std::size_t>(rank)];
         info.place = grid.place(rank);
-        info.device = device;
+        set_device(info, devices);
         line >> info.threads >> info.host >> info.cpus;
     }
 
@@ -70,10 +70,26 @@ Topology make_topology(const Communicator& world, int tensor_parallel, bool acro
     std::optional<Communicator> leaders = world.split(place.tp_rank == 0 ? 0 : -1, place.replica);
     std::optional<Communicator> sharers = node.split(place.tp_rank, place.replica);
     return {std::move(grid),     std::move(ranks), std::move(*group), std::move(leaders),
-            std::move(*sharers), threads,          local_size,        std::move(places)};
+            std::move(*sharers), world.rank(),     threads,           local_size,
+            std::move(places),   devices};
 }
 
-CpuOptions cpu_options(const Topology& topology, const ModelConfig& config) {
+void set_device(RankInfo& info, const JobDevices& devices) {
+    info.device = devices.cuda() ? "cuda" : "cpu";
+    info.bound = Device{.ordinal = -1};
+    if (devices.cuda()) info.bound = devices.bound.at(static_cast<std::size_t>(info.place.rank));
+}
+
+std::unique_ptr<Backend> make_backend(const Topology& topology, const ModelConfig& config,
+                                      const BackendRequest& request) {
+    if (topology.devices.cuda()) {
+        CudaOptions options;
+        options.ordinal =
+            topology.devices.bound.at(static_cast<std::size_t>(topology.rank)).ordinal;
+        options.memory_bytes = request.device_bytes;
+        options.transport = request.transport;
+        return make_cuda_backend(options, topology.group);
+    }
     CpuOptions options;
     options.sharers = &topology.sharers;
     options.shared_weight_bytes =
@@ -81,25 +97,48 @@ CpuOptions cpu_options(const Topology& topology, const ModelConfig& config) {
     options.threads = topology.threads;
     options.cpus = topology.places.cpus;
     options.spin = !topology.places.crowded;
-    return options;
+    options.instruction_set = request.instruction_set;
+    return make_cpu_backend(options, topology.group);
 }
 
 std::string format_topology(const std::vector<RankInfo>& ranks) {
-    std::size_t host_width = 4;
-    for (const RankInfo& info : ranks) host_width = std::max(host_width, info.host.size());
+    std::size_t host_width = 4, uuid_width = 4;
+    bool cuda = false;
+    for (const RankInfo& info : ranks) {
+        host_width = std::max(host_width, info.host.size());
+        uuid_width = std::max(uuid_width, info.bound.uuid.size());
+        cuda |= info.device == "cuda";
+    }
     std::ostringstream out;
-    out << std::setw(6) << "rank"
-        << "  " << std::left << std::setw(static_cast<int>(host_width)) << "node" << std::right
-        << std::setw(12) << "local rank" << std::setw(9) << "replica" << std::setw(9) << "tp rank"
-        << std::setw(8) << "device" << std::setw(9) << "threads"
-        << "  cpus";
-    for (const RankInfo& info : ranks)
-        out << '\n'
-            << std::setw(6) << info.place.rank << "  " << std::left
-            << std::setw(static_cast<int>(host_width)) << info.host << std::right << std::setw(12)
-            << info.place.local_rank << std::setw(9) << info.place.replica << std::setw(9)
-            << info.place.tp_rank << std::setw(8) << info.device << std::setw(9) << info.threads
-            << "  " << (info.cpus.empty() ? "-" : info.cpus);
+    const auto left = [&](const std::string& text, std::size_t width) {
+        out << "  " << std::left << std::setw(static_cast<int>(width)) << text << std::right;
+    };
+    out << std::setw(6) << "rank";
+    left("node", host_width);
+    out << std::setw(12) << "local rank" << std::setw(9) << "replica" << std::setw(9) << "tp rank"
+        << std::setw(8) << "device" << std::setw(9) << "threads";
+    if (cuda) {
+        out << std::setw(9) << "ordinal";
+        left("uuid", uuid_width);
+        out << std::setw(14) << "pci bus" << std::setw(12) << "free";
+        left("name", 0);
+    }
+    left("cpus", 0);
+    for (const RankInfo& info : ranks) {
+        out << '\n' << std::setw(6) << info.place.rank;
+        left(info.host, host_width);
+        out << std::setw(12) << info.place.local_rank << std::setw(9) << info.place.replica
+            << std::setw(9) << info.place.tp_rank << std::setw(8) << info.device << std::setw(9)
+            << info.threads;
+        if (cuda) {
+            out << std::setw(9) << info.bound.ordinal;
+            left(info.bound.uuid, uuid_width);
+            out << std::setw(14) << info.bound.pci_bus_id << std::setw(12)
+                << format_bytes(info.bound.free_bytes);
+            left(info.bound.name, 0);
+        }
+        left(info.cpus.empty() ? "-" : info.cpus, 0);
+    }
     return out.str();
 }
 

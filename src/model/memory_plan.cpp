@@ -2,10 +2,13 @@
 // test holds them to the bytes that a loaded model reports.
 
 #include <algorithm>
+#include <vector>
 
 #include "muster/backend/backend.h"
+#include "muster/backend/cuda.h"
 #include "muster/model/model_config.h"
 #include "shard_plan.h"
+#include "vocab_head.h"
 #include "workspace.h"
 
 namespace muster {
@@ -16,22 +19,30 @@ std::uint64_t f32_bytes(std::int64_t elements) {
     return static_cast<std::uint64_t>(elements) * sizeof(float);
 }
 
-std::uint64_t layer_matrix_bytes(const ModelConfig& config, const ShardPlan& plan) {
+using MatrixBytes = std::uint64_t (*)(DType, std::int64_t n, std::int64_t k, int k_shards);
+
+/// `shards`: local ones of row-parallel products.
+std::uint64_t layer_matrix_bytes(const ModelConfig& config, const ShardPlan& plan, int shards,
+                                 MatrixBytes bytes) {
     const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
     const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
-    return cpu_matrix_bytes(config.dtype, q + 2 * kv, hidden, 1) +
-           cpu_matrix_bytes(config.dtype, hidden, q, plan.local_shards) +
-           cpu_matrix_bytes(config.dtype, 2 * f, hidden, 1) +
-           cpu_matrix_bytes(config.dtype, hidden, f, plan.local_shards);
+    return bytes(config.dtype, q + 2 * kv, hidden, 1) + bytes(config.dtype, hidden, q, shards) +
+           bytes(config.dtype, 2 * f, hidden, 1) + bytes(config.dtype, hidden, f, shards);
 }
 
-std::uint64_t layer_vector_bytes(const ModelConfig& config, const ShardPlan& plan) {
+/// Elements of each vector of a layer: the two norms, then biases.
+std::vector<std::int64_t> layer_vectors(const ModelConfig& config, const ShardPlan& plan) {
     const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
     const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
-    std::uint64_t bytes = 0;
-    if (config.attention_bias) bytes += f32_bytes(q + 2 * kv + hidden);
-    if (config.mlp_bias) bytes += f32_bytes(2 * f + hidden);
-    return bytes + f32_bytes(2 * hidden);
+    std::vector<std::int64_t> sizes{hidden, hidden};
+    const auto add = [&](bool used, std::int64_t first, std::int64_t second) {
+        if (!used) return;
+        sizes.push_back(first);
+        sizes.push_back(second);
+    };
+    add(config.attention_bias, q + 2 * kv, hidden);
+    add(config.mlp_bias, 2 * f, hidden);
+    return sizes;
 }
 
 }  // namespace
@@ -47,17 +58,20 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     const ShardPlan plan(config, tp, 0);
     MemoryPlan memory;
     const auto layers = static_cast<std::uint64_t>(config.num_layers);
-    memory.matrices = layers * layer_matrix_bytes(config, plan) +
-                      cpu_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size, 1);
-    memory.weights = memory.matrices + layers * layer_vector_bytes(config, plan) +
-                     f32_bytes(config.hidden_size);
+    memory.matrices =
+        layers * layer_matrix_bytes(config, plan, plan.local_shards, cpu_matrix_bytes) +
+        cpu_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size, 1);
+    memory.weights = memory.matrices + f32_bytes(config.hidden_size);
+    for (const std::int64_t size : layer_vectors(config, plan))
+        memory.weights += layers * f32_bytes(size);
     const std::int64_t pages = (kv_tokens + kKvPageTokens - 1) / kKvPageTokens;
     memory.kv_cache =
         static_cast<std::uint64_t>(pages * kKvPageTokens) * kv_bytes_per_token(config, tp);
     Workspace::for_each(config, plan, max_step_rows, [&](auto, DType dtype, const Shape& shape) {
         memory.workspace += static_cast<std::uint64_t>(num_elements(shape)) * size_of(dtype);
     });
-    memory.workspace += f32_bytes(max_step_rows * config.head_dim);  // cos_sin once more on the host
+    memory.workspace +=
+        f32_bytes(max_step_rows * config.head_dim);  // cos_sin once more on the host
     CpuWork work;
     work.compute = config.dtype;
     work.threads = threads;
@@ -70,6 +84,56 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     memory.workspace += cpu_scratch_bytes(work);
     memory.table = static_cast<std::uint64_t>(config.vocab_size * config.hidden_size) *
                    size_of(config.dtype);
+    return memory;
+}
+
+MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand) {
+    const ShardPlan plan(config, demand.tp, 0);
+    const int shards = demand.tp_invariant ? plan.local_shards : 1;
+    const std::int64_t rows = demand.max_step_rows;
+    const auto layers = static_cast<std::uint64_t>(config.num_layers);
+    // Every allocation takes whole blocks of the arena: what a matrix of its shape takes.
+    const auto tensor_bytes = [](DType dtype, std::int64_t n, std::int64_t k) {
+        return cuda_matrix_bytes(dtype, n, k, 1);
+    };
+    MemoryPlan memory;
+    memory.on_device = true;
+    memory.matrices = layers * layer_matrix_bytes(config, plan, shards, cuda_matrix_bytes) +
+                      cuda_matrix_bytes(config.dtype, plan.vocab_rows, config.hidden_size, 1);
+    memory.weights = memory.matrices +
+                     tensor_bytes(demand.stored, config.vocab_size, config.hidden_size) +
+                     tensor_bytes(DType::f32, 1, config.hidden_size);
+    for (const std::int64_t size : layer_vectors(config, plan))
+        memory.weights += layers * tensor_bytes(DType::f32, 1, size);
+
+    const std::int64_t tokens =
+        (demand.kv_tokens + kKvPageTokens - 1) / kKvPageTokens * kKvPageTokens;
+    memory.kv_cache =
+        2 * layers * tensor_bytes(config.dtype, tokens, plan.kv_heads * config.head_dim);
+
+    Workspace::for_each(config, plan, rows, [&](auto, DType dtype, const Shape& shape) {
+        memory.workspace += tensor_bytes(dtype, shape[0], shape[1]);
+    });
+    memory.workspace += tensor_bytes(DType::f32, kLogitRows, plan.vocab_rows);
+    CudaWork work;
+    work.compute = config.dtype;
+    work.tp = demand.tp;
+    work.k_shards = shards;
+    work.rows = rows;
+    work.hidden = config.hidden_size;
+    work.intermediate = plan.intermediate;
+    work.heads = plan.heads;
+    work.head_dim = config.head_dim;
+    // The backend prepares itself for all that the model allows.
+    work.max_context = std::max(demand.max_context, config.max_positions);
+    work.vocab_rows = plan.vocab_rows;
+    work.vocab_shards = shards;
+    memory.workspace += cuda_scratch_bytes(work);
+    // Biases are put together from pieces, which leave holes while a model is loaded.
+    constexpr std::uint64_t kHoles = std::uint64_t{1} << 20;
+    memory.workspace += kHoles;
+    // The driver, cuBLASLt and NCCL with their tables, pinned memory, and the program.
+    memory.process = std::uint64_t{1} << 30;
     return memory;
 }
 

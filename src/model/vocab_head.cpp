@@ -80,13 +80,12 @@ void VocabParallelHead::score(Backend& backend, const Tensor& hidden,
 
 void VocabParallelHead::logits(Backend& backend, const Tensor& hidden,
                                std::vector<float>& out) const {
-    constexpr std::int64_t kRowsAtOnce = 16;
     const std::int64_t rows = hidden.rows(), width = plan_.vocab_rows, tp = plan_.tp;
     out.resize(static_cast<std::size_t>(rows * vocab_));
-    const Tensor local = backend.allocate(DType::f32, {std::min(rows, kRowsAtOnce), width});
+    const Tensor local = backend.allocate(DType::f32, {std::min(rows, kLogitRows), width});
     std::vector<float> mine, all;
-    for (std::int64_t begin = 0; begin < rows; begin += kRowsAtOnce) {
-        const std::int64_t n = std::min(kRowsAtOnce, rows - begin);
+    for (std::int64_t begin = 0; begin < rows; begin += kLogitRows) {
+        const std::int64_t n = std::min(kLogitRows, rows - begin);
         const Tensor part = local.row_range(0, n);
         backend.matmul(hidden.row_range(begin, begin + n), *matrix_, {}, part);
         mine.resize(static_cast<std::size_t>(n * width));

@@ -14,6 +14,9 @@
 
 namespace muster {
 
+/// Rows of logits that are computed at once.
+inline constexpr std::int64_t kLogitRows = 16;
+
 class VocabParallelHead {
  public:
     /// `name` is the [vocab, hidden] tensor, with ".weight".

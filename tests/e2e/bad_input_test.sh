@@ -37,7 +37,7 @@ rejects no_command_option 0 'unknown option --modell; did you mean "--model"' ru
 rejects no_tasks 0 'tasks' run --model model
 rejects no_model 0 '/model/path' run --tasks quickstart_creatures
 rejects not_a_number 0 'max-length.*expected an integer' run "${sane[@]}" --max-length many
-rejects unknown_device 2 'unknown device "tpu"' run "${sane[@]}" --device tpu
+rejects unknown_device 2 'parallel/device: unknown value "tpu"' run "${sane[@]}" --device tpu
 rejects unknown_task 2 'quickstart_creature.*did you mean "quickstart_creatures"' run "${sane[@]}" --tasks quickstart_creature
 printf '{"model": {"path": "model"},\n "tasks": ["quickstart_creatures"],\n "limt": 3, "parallel": {"tensr": 2}}' >unknown_key.json
 rejects unknown_key 3 'unknown_key.json' run unknown_key.json

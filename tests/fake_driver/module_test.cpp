@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "environment.h"
 #include "muster/backend/cuda.h"
 #include "muster/base/build_info.h"
@@ -21,6 +24,10 @@ std::string problem_with(const std::string& folder) {
     CHECK_THROWS_WITH_AS(make_cuda_backend({}, self), problem.c_str(), UserError);
     CHECK_THROWS_WITH_AS(measure_cuda_ceilings(0, 1), problem.c_str(), UserError);
     return problem;
+}
+
+std::string program() {
+    return std::filesystem::read_symlink("/proc/self/exe").string();
 }
 
 bool has(const std::string& text, const std::string& part) {
@@ -53,11 +60,36 @@ TEST_CASE("a module of another build") {
     has(problem, build_id());
 }
 
+TEST_CASE("a module of this build is called, and stays loaded") {
+    // In a process of its own, since a loaded module is kept.
+    REQUIRE(std::system(("MUSTER_MODULE_DIR=" MODULES "/for_plans " + program() +
+                         " --test-suite=loaded > /dev/null")
+                            .c_str()) == 0);
+}
+
 TEST_CASE("a driver older than the module") {
     const Environment environment{{"MUSTER_FAKE_CUDA", "12040"}};
     const std::string problem = problem_with("wrong_build");
     has(problem, "CUDA up to 12.4");
     has(problem, "13.0");
+}
+
+TEST_SUITE_END();
+
+TEST_SUITE_BEGIN("loaded");
+
+TEST_CASE("the module's own functions answer") {
+    CHECK(cuda_problem().empty());
+    CudaOptions options;
+    options.ordinal = 3;
+    options.memory_bytes = 77;
+    options.transport = DeviceTransport::staged;
+    const Communicator self = Communicator::self();
+    CHECK_THROWS_WITH_AS(make_cuda_backend(options, self),
+                         "no backend in this module: ordinal 3, 77 bytes, staged", SystemError);
+    CHECK_THROWS_WITH_AS(measure_cuda_ceilings(0, 1), "no ceilings in this module", SystemError);
+    const Environment elsewhere{{"MUSTER_MODULE_DIR", MODULES "/nowhere"}};
+    CHECK(cuda_problem().empty());
 }
 
 TEST_SUITE_END();

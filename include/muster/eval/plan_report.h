@@ -4,14 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "muster/eval/devices.h"
 #include "muster/eval/run_config.h"
 
 namespace muster {
 
+/// The job that is planned, by world rank.
+struct PlannedJob {
+    std::vector<int> nodes;  ///< node indices
+    std::vector<std::string> hosts;
+    JobDevices devices;
+};
+
 /// Layout, model, memory per rank, and per task documents, requests, tokens and operations, as
-/// text. `nodes`: node index of every rank of the job that is planned. Reads the model's small
-/// files and the datasets, not the weights. Throws UserError.
-std::string format_plan(const RunConfig& run, const std::vector<int>& nodes,
-                        const std::vector<std::string>& hosts);
+/// text. Reads the model's small files and the datasets, not the weights. Throws UserError.
+std::string format_plan(RunConfig run, const PlannedJob& job);
 
 }  // namespace muster

@@ -30,13 +30,17 @@ struct RunConfig {
     std::optional<std::int64_t> max_length;  ///< tokens of context; default: the model's
     std::optional<bool> add_bos;             ///< default: as the tokenizer says
     // parallel
-    int tensor_parallel = 1;
+    int tensor_parallel = 1;  ///< 0: the smallest degree that fits, chosen before the run
     bool tp_across_nodes = false;
+    bool tp_invariant = false;    ///< on devices: the same bits for every degree
     int threads = 0;              ///< per rank; 0: the node's cores shared among its ranks
     bool pinning = true;          ///< threads stay on cores where the ranks' masks leave no choice
-    std::string device = "auto";  ///< auto | cpu
+    std::string device = "auto";  ///< auto | cpu | cuda
+    bool allow_device_sharing = false;
+    std::string device_transport = "auto";  ///< auto | nccl | staged
+    double gpu_memory_fraction = 0.92;      ///< of a device's free memory
     // engine
-    std::int64_t step_tokens = 512;
+    std::int64_t step_tokens = 0;  ///< 0: as the device likes it
     std::int64_t kv_tokens = 0;   ///< per rank; 0: from kv_memory
     std::uint64_t kv_memory = 0;  ///< bytes per rank; 0: from free memory
     bool prefix_reuse = true;     ///< compute common beginnings of requests once

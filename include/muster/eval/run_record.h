@@ -61,7 +61,8 @@ struct RunRecord {
     const std::vector<PlannedTask>& tasks;
     const std::vector<RankWork>& work;
     const PhaseTimes& times;
-    MemoryPlan memory;  ///< of one rank
+    MemoryPlan memory;      ///< of one rank
+    std::string transport;  ///< between devices: nccl or staged; "" where there is none
 };
 
 void write_run_record(ResultWriter& file, const RunRecord& record);

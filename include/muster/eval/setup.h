@@ -33,6 +33,12 @@ ModelFiles load_model_files(const RunConfig& run);
 std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
                               std::int64_t longest_request, std::uint64_t free_bytes_per_rank);
 
+/// Packed tokens of a step where the run does not say: enough rows to keep a device, or the caches
+/// of a CPU, busy.
+std::int64_t default_step_tokens(bool cuda);
+/// Tokens in whole pages.
+std::int64_t round_to_pages(std::int64_t tokens);
+
 /// Ranks of one node and how often its memory holds the weights that they can share.
 struct NodeShare {
     int ranks = 1;

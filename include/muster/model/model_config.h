@@ -62,6 +62,7 @@ void check_tp_degree(const ModelConfig& config, int tp);
 
 /// Bytes per rank, closed form, before anything is loaded.
 struct MemoryPlan {
+    bool on_device = false;  ///< weights, kv_cache and workspace are a device's memory
     /// This rank's matrices, vectors and (unmapped) tables.
     std::uint64_t weights = 0;
     /// Of these, what ranks of a node that hold the same weights can share.
@@ -77,11 +78,21 @@ struct MemoryPlan {
     std::uint64_t process = 0;
     std::uint64_t total() const { return weights + kv_cache + workspace; }
     /// The largest resident set to expect.
-    std::uint64_t resident() const { return total() + table + process; }
+    std::uint64_t resident() const { return (on_device ? 0 : total() + table) + process; }
 };
 /// For `threads` threads per rank.
 MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens,
                        std::int64_t max_step_rows, int threads = 1);
+/// What decides how much of a device the CUDA backend takes, besides the model.
+struct CudaDemand {
+    int tp = 1;
+    bool tp_invariant = false;        ///< virtual shards as on CPUs, else one per rank
+    std::int64_t kv_tokens = 0;
+    std::int64_t max_step_rows = 1;
+    std::int64_t max_context = 1;     ///< tokens of the longest sequence
+    DType stored = DType::f32;        ///< type of the embeddings in the checkpoint
+};
+MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand);
 /// Bytes of keys and values for one token on one rank.
 std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);
 /// Floating-point operations for one token at context length `context`, without the output head (×

@@ -88,6 +88,40 @@ TEST_CASE("threads are pinned unless the run says otherwise") {
     CHECK_FALSE(read_run_config(run(R"({"pinning": false})").resolved, "resolved").pinning);
 }
 
+TEST_CASE("what a run computes on") {
+    const auto parallel = [](const std::string& keys) {
+        return R"({"model": {"path": "m"}, "tasks": ["a"], "parallel": {)" + keys + "}}";
+    };
+    const auto read = [&](const std::string& keys) {
+        return read_run_config(parse_json(parallel(keys), "test"), "a.json");
+    };
+    const RunConfig defaults = read("");
+    CHECK(defaults.device == "auto");
+    CHECK(defaults.device_transport == "auto");
+    CHECK(defaults.gpu_memory_fraction == 0.92);
+    CHECK(defaults.step_tokens == 0);
+    CHECK_FALSE(defaults.allow_device_sharing);
+    CHECK_FALSE(defaults.tp_invariant);
+
+    const RunConfig run = read(
+        R"("tensor": "auto", "device": "cuda", "device_transport": "staged", "invariant": true,
+           "allow_device_sharing": true, "gpu_memory_fraction": 0.5)");
+    CHECK(run.tensor_parallel == 0);
+    CHECK(run.device == "cuda");
+    CHECK(run.device_transport == "staged");
+    CHECK(run.gpu_memory_fraction == 0.5);
+    CHECK(run.allow_device_sharing);
+    CHECK(run.tp_invariant);
+    const RunConfig again = read_run_config(run.resolved, "resolved");
+    CHECK(to_json(again.resolved) == to_json(run.resolved));
+
+    CHECK(problems_of(parallel(R"("tensor": "all")")).find("\"auto\"") != std::string::npos);
+    CHECK(problems_of(parallel(R"("tensor": 0)")).find("/parallel/tensor") != std::string::npos);
+    for (const char* wrong : {R"("device_transport": "mpi")", R"("gpu_memory_fraction": 1.5)",
+                              R"("gpu_memory_fraction": 0)", R"("device": "gpu")"})
+        CHECK(problems_of(parallel(wrong)).find("/parallel/") != std::string::npos);
+}
+
 TEST_CASE("all problems come at once, with suggestions") {
     const std::string message = problems_of(
         R"({"model": {"path": "m", "dtpye": "auto"}, "tasks": [], "limit": 0, "sed": 1, "parallel": {"device": "tpu"}})");
