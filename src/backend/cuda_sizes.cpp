@@ -13,7 +13,8 @@ std::uint64_t operation_scratch_bytes(const CudaWork& work) {
     // One shard on one rank is added at once, unless there is a bias.
     sums.parts = std::max(sums.parts, static_cast<std::uint64_t>(sums.rows * work.hidden) * 4);
     return std::max({gated_bytes(work.rows, work.intermediate), sums.total(),
-                     score_scratch(work.rows, work.vocab_rows, work.vocab_shards).total()});
+                     score_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
+                     attention_bytes(work.rows, work.heads, work.head_dim, work.max_context)});
 }
 
 }  // namespace cuda

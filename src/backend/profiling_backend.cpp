@@ -60,6 +60,7 @@ void ProfilingBackend::count(OperationKey key, Cost cost, const Call& call) {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point start = Clock::now();
     call();
+    inner_.synchronize();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     OperationTotal& total = profile_.operations[std::move(key)];
     ++total.calls;

@@ -31,6 +31,15 @@ class ProfilingBackend : public Backend {
         return inner_.load_vector(tensor, begin, end);
     }
 
+    void prepare(const StepLimits& limits) override { inner_.prepare(limits); }
+    /// Never recorded: a replayed step does not call the operations that are to be measured.
+    void run_step(const StepInput& step, const std::function<void()>& body) override {
+        StepInput measured = step;
+        measured.may_record = false;
+        inner_.run_step(measured, body);
+    }
+    void synchronize() override { inner_.synchronize(); }
+
     void embed(const Tensor& table, std::span<const std::int32_t> ids, const Tensor& out) override;
     void rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
     void matmul(const Tensor& x, const Matrix& w, const Tensor& bias, const Tensor& y) override;
@@ -53,6 +62,7 @@ class ProfilingBackend : public Backend {
 
     int tp_size() const override { return inner_.tp_size(); }
     int tp_rank() const override { return inner_.tp_rank(); }
+    bool tp_invariant() const override { return inner_.tp_invariant(); }
     void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) override;
 
  private:

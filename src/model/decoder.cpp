@@ -88,7 +88,7 @@ std::uint64_t DecoderWeights::bytes() const {
 std::unique_ptr<Model> Model::load(
     const Checkpoint& checkpoint, const ModelConfig& config, Backend& backend,
     std::int64_t max_step_rows, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-    const ShardPlan plan(config, backend.tp_size(), backend.tp_rank());
+    const ShardPlan plan(config, backend.tp_size(), backend.tp_rank(), backend.tp_invariant());
     Weights check(checkpoint, backend, config.dtype);
     (void)DecoderWeights(check, config, plan);
     check.finish();
@@ -113,7 +113,18 @@ Decoder::Decoder(const Checkpoint& checkpoint, const ModelConfig& config, const 
       weights_(std::move(weights)),
       rope_(config.rope, config.head_dim),
       max_step_rows_(max_step_rows),
-      workspace_(Workspace::allocate(backend, config, plan, max_step_rows)) {}
+      workspace_(Workspace::allocate(backend, config, plan, max_step_rows)) {
+    backend.prepare({.compute = config.dtype,
+                     .k_shards = plan.local_shards,
+                     .rows = max_step_rows,
+                     .hidden = config.hidden_size,
+                     .intermediate = plan.intermediate,
+                     .heads = plan.heads,
+                     .head_dim = config.head_dim,
+                     .max_context = config.max_positions,
+                     .vocab_rows = plan.vocab_rows,
+                     .vocab_shards = plan.local_shards});
+}
 
 KvCache Decoder::make_kv_cache(std::int32_t num_pages) {
     KvCache kv;
@@ -163,11 +174,16 @@ Tensor Decoder::forward(const StepBatch& batch, KvCache& kv) {
     check(batch, kv);
     const Workspace step = workspace_.first_rows(static_cast<std::int64_t>(batch.tokens.size()));
     set_positions(batch, step);
-    backend_.embed(weights_.embeddings, batch.tokens, step.residual);
-    for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
-        attention_block(weights_.layers[i], batch, kv.keys[i], kv.values[i], step);
-        mlp_block(weights_.layers[i], step);
-    }
+    const StepInput input{.ids = batch.tokens,
+                          .sequences = batch.sequences,
+                          .memory = {step.residual.data(), kv.keys[0].data()}};
+    backend_.run_step(input, [&] {
+        backend_.embed(weights_.embeddings, batch.tokens, step.residual);
+        for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
+            attention_block(weights_.layers[i], batch, kv.keys[i], kv.values[i], step);
+            mlp_block(weights_.layers[i], step);
+        }
+    });
     return final_hidden(batch, step);
 }
 
@@ -194,8 +210,7 @@ void Decoder::attention_block(const DecoderLayer& layer, const StepBatch& batch,
     backend_.rms_norm(step.residual, layer.attention_norm, static_cast<float>(config_.norm_eps),
                       step.normed);
     layer.qkv.forward(backend_, step.normed, step.qkv);
-    backend_.rope(q, step.cos_sin, config_.head_dim);
-    backend_.rope(k, step.cos_sin, config_.head_dim);
+    backend_.rope(step.qkv.column_range(0, q_size + kv_size), step.cos_sin, config_.head_dim);
     backend_.store_kv(k, v, batch.sequences, config_.head_dim, keys, values);
     backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale,
                        config_.sliding_window, step.attended);

@@ -136,9 +136,8 @@ std::vector<float> Rope::inverse_frequencies(std::int64_t length) const {
     return original ? inverse_ : frequencies(spec_, half_, length);
 }
 
-void Rope::fill(std::int64_t first_position, std::int64_t num_rows, std::int64_t length,
-                float* out) const {
-    const std::vector<float> inverse = inverse_frequencies(length);
+void Rope::compute(const std::vector<float>& inverse, std::int64_t first_position,
+                   std::int64_t num_rows, float* out) const {
     for (std::int64_t row = 0; row < num_rows; ++row) {
         const auto position = static_cast<float>(first_position + row);
         for (std::int64_t i = 0; i < half_; ++i) {
@@ -148,6 +147,19 @@ void Rope::fill(std::int64_t first_position, std::int64_t num_rows, std::int64_t
         }
         out += 2 * half_;
     }
+}
+
+void Rope::fill(std::int64_t first_position, std::int64_t num_rows, std::int64_t length,
+                float* out) {
+    if (depends_on_length())
+        return compute(inverse_frequencies(length), first_position, num_rows, out);
+    const std::int64_t kept = static_cast<std::int64_t>(kept_.size()) / (2 * half_),
+                       end = first_position + num_rows;
+    if (end > kept) {
+        kept_.resize(static_cast<std::size_t>(end * 2 * half_));
+        compute(inverse_, kept, end - kept, kept_.data() + kept * 2 * half_);
+    }
+    std::copy_n(kept_.data() + first_position * 2 * half_, num_rows * 2 * half_, out);
 }
 
 }  // namespace muster

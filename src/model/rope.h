@@ -20,16 +20,20 @@ class Rope {
     /// nothing else.
     std::vector<float> inverse_frequencies(std::int64_t length) const;
     /// out [num_rows, d] ← cosines and sines of positions first_position, first_position + 1, ….
-    void fill(std::int64_t first_position, std::int64_t num_rows, std::int64_t length,
-              float* out) const;
+    /// Those that do not depend on a length are computed once and kept.
+    void fill(std::int64_t first_position, std::int64_t num_rows, std::int64_t length, float* out);
     /// True if `length` matters.
     bool depends_on_length() const { return spec_.type == RopeType::dynamic; }
 
  private:
+    void compute(const std::vector<float>& inverse, std::int64_t first_position,
+                 std::int64_t num_rows, float* out) const;
+
     RopeSpec spec_;
     std::int64_t half_;
     float scaling_;               // multiplies cosines and sines
     std::vector<float> inverse_;  // for lengths up to the original
+    std::vector<float> kept_;     // [positions, d] from position 0 on
 };
 
 }  // namespace muster

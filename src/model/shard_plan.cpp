@@ -33,11 +33,11 @@ void check_tp_degree(const ModelConfig& config, int tp) {
                         ") allows ", join(names, ", ")));
 }
 
-ShardPlan::ShardPlan(const ModelConfig& config, int tp_size, int tp_rank)
+ShardPlan::ShardPlan(const ModelConfig& config, int tp_size, int tp_rank, bool tp_invariant)
     : tp(tp_size), rank(tp_rank) {
     check_tp_degree(config, tp);
     virtual_shards = muster::virtual_shards(config);
-    local_shards = virtual_shards / tp;
+    local_shards = tp_invariant ? virtual_shards / tp : 1;
     heads = config.num_heads / tp;
     first_head = rank * heads;
     kv_heads = std::max<std::int64_t>(1, config.num_kv_heads / tp);

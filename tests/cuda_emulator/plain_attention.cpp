@@ -65,8 +65,8 @@ void attend_now(const AttentionCall& c) {
 std::uint64_t attention_scratch_bytes(std::int64_t, std::int64_t, std::int64_t, std::int64_t) {
     return 0;
 }
-bool attention_supports(std::int64_t) {
-    return true;
+bool attention_supports(std::int64_t d) {
+    return d == 8 || d == 16 || d == 32 || d == 64;
 }
 void attention(const AttentionCall& call, cudaStream_t stream) {
     emulator::enqueue(stream, [call] { attend_now(call); });

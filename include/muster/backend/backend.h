@@ -195,6 +195,9 @@ class Backend {
     // --- the tensor-parallel group: copies only -------------------------------------------------
     virtual int tp_size() const = 0;
     virtual int tp_rank() const = 0;
+    /// Whether sums that cross ranks are cut into the model's virtual shards, so that any number of
+    /// ranks gives the same bits; else into as many parts as there are ranks.
+    virtual bool tp_invariant() const { return true; }
     /// `out` holds tp_size blocks, `in` of every rank in rank order; host memory. Collective over
     /// the group.
     virtual void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) = 0;

@@ -29,6 +29,8 @@ struct CudaOptions {
     double deadline_seconds = 300;
     /// Steps that only decode are recorded once and replayed.
     bool record_steps = true;
+    /// Backend::tp_invariant(): the same bits for any number of ranks, at some cost in speed.
+    bool tp_invariant = false;
 };
 
 /// "", or why this node cannot have a CUDA backend: no module, no driver, one that is too old. Loads

@@ -45,7 +45,8 @@ struct Arena::State {
 Arena::Arena(std::uint64_t bytes) : state_(std::make_shared<State>()) {
     bytes = bytes / kBlockBytes * kBlockBytes;
     if (bytes == 0)
-        throw UserError("CUDA: no device memory was granted; expected at least the model's weights");
+        throw UserError(
+            "CUDA: no device memory was granted; expected at least the model's weights");
     void* base = nullptr;
     const cudaError_t status = cudaMalloc(&base, bytes);
     if (status == cudaErrorMemoryAllocation) {

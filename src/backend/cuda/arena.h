@@ -15,8 +15,8 @@ class Arena {
     ~Arena();
 
     /// At least `bytes`, aligned to kBlockBytes, at the first place that has room. Uninitialised.
-    /// Freed with the last handle, which may outlive the arena. Freed memory may be handed out while
-    /// the device is still using it: whoever uses it next does so on the same stream, behind.
+    /// Freed with the last handle, which may outlive the arena. Freed memory may be handed out
+    /// while the device is still using it: whoever uses it next does so on the same stream, behind.
     /// Throws SystemError saying what is free.
     std::shared_ptr<void> allocate(std::uint64_t bytes);
 

@@ -25,8 +25,7 @@ void check_cache(const char* operation, const Tensor& keys, const Tensor& values
         next += s.num_rows;
         const std::int64_t pages = pages_of(std::int64_t{s.first_position} + s.num_rows);
         fits = fits && static_cast<std::int64_t>(s.pages.size()) >= pages;
-        for (const std::int32_t page : s.pages)
-            fits = fits && page >= 0 && page < keys.size(0);
+        for (const std::int32_t page : s.pages) fits = fits && page >= 0 && page < keys.size(0);
     }
     if (!fits || next != rows) {
         throw InternalError(cat(operation, ": keys ", to_string(keys.shape()), ", values ",
@@ -57,8 +56,8 @@ void CudaBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& v
         out.dtype() != keys.dtype() || !(scale > 0) || window < 0 ||
         !attention_supports(head_dim)) {
         throw InternalError(cat("attention: q ", to_string(q.shape()), ", ", kv_heads,
-                                " key-value heads of ", head_dim, ", out ",
-                                to_string(out.shape()), ", scale ", scale, ", window ", window));
+                                " key-value heads of ", head_dim, ", out ", to_string(out.shape()),
+                                ", scale ", scale, ", window ", window));
     }
     if (sequences.empty()) return;
     const StepData& step = device_sequences(sequences);
@@ -80,8 +79,7 @@ void CudaBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& v
     call.head_dim = static_cast<std::int32_t>(head_dim);
     call.scale = scale;
     call.window = static_cast<std::int32_t>(window);
-    call.scratch =
-        scratch(attention_scratch_bytes(call.rows, heads, head_dim, call.max_context));
+    call.scratch = scratch(attention_scratch_bytes(call.rows, heads, head_dim, call.max_context));
     cuda::attention(call, stream_);
 }
 

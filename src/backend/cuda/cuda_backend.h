@@ -97,6 +97,7 @@ class CudaBackend final : public Backend {
 
     int tp_size() const override { return group_.size(); }
     int tp_rank() const override { return group_.rank(); }
+    bool tp_invariant() const override { return options_.tp_invariant; }
     void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) override;
 
     // For tests.
@@ -135,7 +136,7 @@ class CudaBackend final : public Backend {
     StepData step_data_, loose_data_;  ///< of run_step, and of operations outside of it
     std::shared_ptr<void> scratch_, loose_ids_;
     std::uint64_t scratch_bytes_ = 0, loose_ids_bytes_ = 0;
-    Recordings recordings_;  ///< ends before what it uses
+    Recordings recordings_;            ///< ends before what it uses
     const StepInput* step_ = nullptr;  ///< that runs
     std::int32_t step_context_ = 0;    ///< its longest sequence, as kernels are launched with
     std::vector<Product> shapes_;      ///< of products with the matrices loaded since prepare

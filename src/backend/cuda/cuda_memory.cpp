@@ -1,5 +1,5 @@
-// Allocation and loading. A slice of a checkpoint is read once, row by row, converted on the host if
-// its type is not the compute type, and copied while the next piece is read.
+// Allocation and loading. A slice of a checkpoint is read once, row by row, converted on the host
+// if its type is not the compute type, and copied while the next piece is read.
 
 #include <cstring>
 
@@ -71,10 +71,10 @@ void fill_rows(const MatrixPart& part, DType compute, std::byte* to, std::size_t
                width = static_cast<std::size_t>(part.tensor->shape[1]);
     const std::size_t row_bytes = k * size_of(compute), first = offset / row_bytes,
                       rows = n / row_bytes;
-    const std::byte* from = part.tensor->bytes.data() +
-                            ((static_cast<std::size_t>(part.row_begin) + first) * width +
-                             static_cast<std::size_t>(part.column_begin)) *
-                                size_of(stored);
+    const std::byte* from =
+        part.tensor->bytes.data() + ((static_cast<std::size_t>(part.row_begin) + first) * width +
+                                     static_cast<std::size_t>(part.column_begin)) *
+                                        size_of(stored);
     if (k == width) {
         convert(from, stored, rows * k, to, compute);
         return;
@@ -116,8 +116,9 @@ std::unique_ptr<Matrix> CudaBackend::load(DType compute, const std::vector<Matri
         throw InternalError(
             cat("load_matrix: k = ", k, " cannot be cut into ", k_shards, " virtual shards"));
     }
-    auto matrix = std::make_unique<CudaMatrix>(
-        compute, n, k, k_shards, gated, arena_->allocate(cuda_matrix_bytes(compute, n, k, k_shards)));
+    auto matrix =
+        std::make_unique<CudaMatrix>(compute, n, k, k_shards, gated,
+                                     arena_->allocate(cuda_matrix_bytes(compute, n, k, k_shards)));
     auto* to = static_cast<std::byte*>(matrix->data());
     const std::size_t row_bytes = static_cast<std::size_t>(k) * size_of(compute);
     for (const MatrixPart& part : parts) {

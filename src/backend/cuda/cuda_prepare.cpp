@@ -2,11 +2,18 @@
 
 #include <algorithm>
 
+#include "cuda/attention.h"
 #include "cuda/cuda_backend.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
 
 namespace muster::cuda {
 
 void CudaBackend::prepare(const StepLimits& limits) {
+    if (!attention_supports(limits.head_dim))
+        throw UserError(cat("head_dim is ", limits.head_dim,
+                            "; on a device expected 8, 16, 32, 64, 80, 96, 128 or 256: take "
+                            "--device cpu"));
     CudaWork work;
     static_cast<StepLimits&>(work) = limits;
     work.tp = tp_size();
@@ -21,8 +28,7 @@ void CudaBackend::prepare(const StepLimits& limits) {
 // by its shape; a product that is never made costs a moment here.
 void CudaBackend::prepare_products(const StepLimits& limits) {
     const SumScratch sums = sum_scratch(limits.rows, limits.hidden, limits.k_shards, tp_size());
-    const ScoreScratch score =
-        score_scratch(limits.rows, limits.vocab_rows, limits.vocab_shards);
+    const ScoreScratch score = score_scratch(limits.rows, limits.vocab_rows, limits.vocab_shards);
     // Tried on what the arena has left: keys and values are not allocated yet.
     constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
     const std::uint64_t bytes = std::min(arena_->largest_free(), kMost);
@@ -33,8 +39,8 @@ void CudaBackend::prepare_products(const StepLimits& limits) {
     };
     for (const Product& shape : shapes_) {
         const bool gated = shape.n == 2 * limits.intermediate && shape.k == limits.hidden;
-        try_out(shape, gated ? std::max(rows_at_once(limits.rows, shape.n * 4), sums.rows)
-                             : limits.rows);
+        try_out(shape,
+                gated ? std::max(rows_at_once(limits.rows, shape.n * 4), sums.rows) : limits.rows);
         if (shape.n == limits.hidden && tp_size() == 1 && limits.k_shards == 1) {
             Product added = shape;
             added.accumulate = true;
@@ -42,8 +48,8 @@ void CudaBackend::prepare_products(const StepLimits& limits) {
         }
         if (shape.n != limits.vocab_rows || shape.k != limits.hidden) continue;
         const std::int64_t shard = shape.n / limits.vocab_shards;
-        for (const std::int64_t width : {score.columns, shard % std::max<std::int64_t>(
-                                                            score.columns, 1)}) {
+        for (const std::int64_t width :
+             {score.columns, shard % std::max<std::int64_t>(score.columns, 1)}) {
             if (width == 0) continue;
             Product slab = shape;
             slab.n = slab.y_stride = width;

@@ -91,8 +91,7 @@ void CudaBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor
     if (x.rows() == 0) return;
     const int shards = w.k_shards();
     if (shards == 1 && !copies_ && bias.empty()) {
-        Product p =
-            product(x, w, 0, 0, x.rows(), residual.as<float>(), residual.row_stride());
+        Product p = product(x, w, 0, 0, x.rows(), residual.as<float>(), residual.row_stride());
         p.accumulate = true;
         multiplier_->multiply(p, stream_);
         return;
@@ -101,8 +100,8 @@ void CudaBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor
     SumScratch sizes = sum_scratch(x.rows(), w.n(), shards, tp_size());
     if (shards == 1 && !copies_) sizes.parts = static_cast<std::uint64_t>(sizes.rows * w.n()) * 4;
     std::byte* memory = scratch(sizes.total());
-    auto* parts = reinterpret_cast<float*>(sizes.parts > 0 ? memory
-                                                           : memory + block_bytes(sizes.parts));
+    auto* parts =
+        reinterpret_cast<float*>(sizes.parts > 0 ? memory : memory + block_bytes(sizes.parts));
     for (std::int64_t begin = 0; begin < x.rows(); begin += sizes.rows) {
         const std::int64_t rows = std::min(sizes.rows, x.rows() - begin);
         multiply_parts(x, w, begin, rows, parts);
@@ -121,10 +120,9 @@ void CudaBackend::add_over_group(const SumScratch& sizes, std::byte* memory, con
     const std::int64_t n = rows.row_size(), total = rows.rows() * n;
     const int tp = tp_size();
     auto* own = reinterpret_cast<float*>(memory + block_bytes(sizes.parts));
-    auto* received = reinterpret_cast<float*>(memory + block_bytes(sizes.parts) +
-                                              block_bytes(sizes.own));
-    if (parts.count > 1)
-        fold(parts, 0, total, total, nullptr, false, own, total, stream_);
+    auto* received =
+        reinterpret_cast<float*>(memory + block_bytes(sizes.parts) + block_bytes(sizes.own));
+    if (parts.count > 1) fold(parts, 0, total, total, nullptr, false, own, total, stream_);
     const auto bytes = static_cast<std::size_t>(total) * sizeof(float);
     if (static_cast<std::int64_t>(bytes) <= kSmallSum) {
         copies_->all_gather(own, received, bytes, stream_);

@@ -88,7 +88,8 @@ void CudaBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_
                 for (std::int64_t slab = 0; slab < shard_size; slab += sizes.columns) {
                     const std::int64_t begin = shard * shard_size + slab,
                                        width = std::min(sizes.columns, shard_size - slab),
-                                       real = std::clamp<std::int64_t>(vocab_real - begin, 0, width);
+                                       real =
+                                           std::clamp<std::int64_t>(vocab_real - begin, 0, width);
                     if (real == 0 && slab > 0) continue;  // nothing is added to what there is
                     if (real > 0) {
                         Product p = product(x, w, 0, row_begin, count, memory.logits, width);

@@ -24,9 +24,9 @@ struct Fold {
     std::int64_t part_stride = 0;
     int count = 1;  ///< 1, 2, 4 or 8
 };
-/// Elements [begin, begin + size) of a [rows, n] tensor in row-major order: out ← tree, or, if `add`,
-/// out + (tree + bias [n]). `fold` holds `size` elements per part; out has rows `out_stride` apart;
-/// bias may be null and is only for `add`.
+/// Elements [begin, begin + size) of a [rows, n] tensor in row-major order: out ← tree, or, if
+/// `add`, out + (tree + bias [n]). `fold` holds `size` elements per part; out has rows `out_stride`
+/// apart; bias may be null and is only for `add`.
 void fold(const Fold& fold, std::int64_t begin, std::int64_t size, std::int64_t n,
           const float* bias, bool add, float* out, std::int64_t out_stride, cudaStream_t stream);
 

@@ -1,6 +1,6 @@
 // Products by cuBLASLt. It may add a row's products in another order for another number of rows, by
-// choosing another kernel or by cutting k; so the kernel is chosen once per shape of the weights, and
-// k is never cut. Small calls have a kernel of their own where a trial shows the same bits.
+// choosing another kernel or by cutting k; so the kernel is chosen once per shape of the weights,
+// and k is never cut. Small calls have a kernel of their own where a trial shows the same bits.
 //
 // Row-major y [m, n] = x [m, k] · w [n, k]ᵀ is, to the library, column-major yᵀ [n, m] = w · xᵀ.
 
@@ -124,8 +124,8 @@ bool cuts_k(const cublasLtMatmulAlgo_t& algorithm) {
     std::size_t written = 0;
     (void)cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts,
                                                sizeof parts, &written);
-    (void)cublasLtMatmulAlgoConfigGetAttribute(
-        &algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme, sizeof scheme, &written);
+    (void)cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME,
+                                               &scheme, sizeof scheme, &written);
     return parts > 1 || scheme != CUBLASLT_REDUCTION_SCHEME_NONE;
 }
 
@@ -145,7 +145,8 @@ class CublasLtMultiplier : public Multiplier {
             Algorithms chosen;
             chosen.large = candidates(p, std::max<std::int64_t>(p.m, kLargeRows)).at(0);
             at = algorithms_.emplace(key_of(p), chosen).first;
-            detail(cat("product with ", name_of(p), ": ", name_of(chosen.large), ", not tried out"));
+            detail(
+                cat("product with ", name_of(p), ": ", name_of(chosen.large), ", not tried out"));
         }
         const Algorithms& chosen = at->second;
         run(p, p.m <= chosen.small_rows ? chosen.small : chosen.large, stream);
@@ -166,9 +167,8 @@ class CublasLtMultiplier : public Multiplier {
         check_blas(cublasLtMatmulPreferenceCreate(preference.address()),
                    "cublasLtMatmulPreferenceCreate");
         const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, const auto& value) {
-            check_blas(
-                cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof value),
-                "cublasLtMatmulPreferenceSetAttribute");
+            check_blas(cublasLtMatmulPreferenceSetAttribute(preference, what, &value, sizeof value),
+                       "cublasLtMatmulPreferenceSetAttribute");
         };
         const std::uint64_t no_workspace = 0;
         const std::uint32_t no_reduction = CUBLASLT_REDUCTION_SCHEME_NONE;
@@ -224,8 +224,8 @@ class Trial {
                           y_row = static_cast<std::size_t>(shape.y_stride) * size_of(shape.y_type);
         constexpr std::size_t kMargins = 4 * 256;
         if (scratch_bytes <= kMargins) return;
-        rows_ = std::min(max_rows, static_cast<std::int64_t>((scratch_bytes - kMargins) /
-                                                             (x_row + 2 * y_row)));
+        rows_ = std::min(
+            max_rows, static_cast<std::int64_t>((scratch_bytes - kMargins) / (x_row + 2 * y_row)));
         const auto aligned = [](std::size_t bytes) { return (bytes + 255) / 256 * 256; };
         differs_ = static_cast<std::int32_t*>(scratch);
         x_ = static_cast<std::byte*>(scratch) + 256;
@@ -245,8 +245,7 @@ class Trial {
         std::vector<std::byte> host(different * x_row_);
         for (std::size_t i = 0; i < different * elements; ++i) {
             const float value = normal(random);
-            const std::uint16_t bits =
-                shape_.type == DType::bf16 ? to_bf16(value) : to_f16(value);
+            const std::uint16_t bits = shape_.type == DType::bf16 ? to_bf16(value) : to_f16(value);
             if (shape_.type == DType::f32)
                 std::memcpy(host.data() + 4 * i, &value, 4);
             else
@@ -267,8 +266,8 @@ class Trial {
         p.m = count;
         p.x = x_ + static_cast<std::size_t>(first) * x_row_;
         p.y = (expected ? expected_ : got_) + static_cast<std::size_t>(first) * y_row_;
-        check(cudaMemsetAsync(p.y, p.accumulate ? 0 : 0xff, static_cast<std::size_t>(count) * y_row_,
-                              stream_),
+        check(cudaMemsetAsync(p.y, p.accumulate ? 0 : 0xff,
+                              static_cast<std::size_t>(count) * y_row_, stream_),
               "cudaMemsetAsync");
         return p;
     }

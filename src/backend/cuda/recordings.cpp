@@ -25,9 +25,8 @@ void Recordings::forget(Entry& entry) {
 }
 
 std::size_t Recordings::size() const {
-    return static_cast<std::size_t>(std::count_if(entries_.begin(), entries_.end(), [](auto& e) {
-        return e.second.graph != nullptr;
-    }));
+    return static_cast<std::size_t>(std::count_if(
+        entries_.begin(), entries_.end(), [](auto& e) { return e.second.graph != nullptr; }));
 }
 
 void Recordings::run(const RecordingKey& key, const std::function<void()>& body) {

@@ -46,7 +46,8 @@ __global__ void rms_norm_kernel(const float* x, std::int64_t x_stride, const flo
         float four[4], factors[4];
         load4(from, at, n, whole, four);
         load4(weight, at, n, whole, factors);
-        for (int i = 0; i < 4; ++i) four[i] = rounded<T>(four[i] * inverse) * rounded<T>(factors[i]);
+        for (int i = 0; i < 4; ++i)
+            four[i] = rounded<T>(four[i] * inverse) * rounded<T>(factors[i]);
         store4(to, at, n, whole, four);
     }
 }

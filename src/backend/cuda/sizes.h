@@ -51,7 +51,8 @@ constexpr SumScratch sum_scratch(std::int64_t rows, std::int64_t n, int shards, 
     if (tp > 1) {
         const std::int64_t part = (bytes / 4 + tp - 1) / tp * 4;
         s.own = static_cast<std::uint64_t>(part * tp);
-        s.received = static_cast<std::uint64_t>(std::max(part * tp, std::min(bytes, kSmallSum) * tp));
+        s.received =
+            static_cast<std::uint64_t>(std::max(part * tp, std::min(bytes, kSmallSum) * tp));
     }
     return s;
 }
@@ -75,6 +76,16 @@ constexpr ScoreScratch score_scratch(std::int64_t rows, std::int64_t vocab_rows,
     s.targets = static_cast<std::uint64_t>(kMaxTargets) * sizeof(LogitTarget);
     s.target_logits = static_cast<std::uint64_t>(kMaxTargets) * sizeof(float);
     return s;
+}
+
+/// What attention_scratch_bytes (attention.h) gives, without CUDA; a test holds them together.
+constexpr std::uint64_t attention_bytes(std::int64_t rows, std::int64_t heads,
+                                        std::int64_t head_dim, std::int64_t max_context) {
+    constexpr std::int64_t kRunKeys = 16 * kKvPageTokens, kSplitHeads = 8192, kPartialTail = 4;
+    const std::int64_t runs = (max_context + kRunKeys - 1) / kRunKeys, all = rows * heads;
+    if (runs <= 1) return 0;
+    const std::int64_t partials = std::max(std::min(all, kSplitHeads) * runs, all);
+    return static_cast<std::uint64_t>(partials * (head_dim + kPartialTail) * 4);
 }
 
 /// Ids, sequences, places and page ids of a step: see StepData.

@@ -20,12 +20,37 @@ bool same(const std::vector<VocabStats>& a, const std::vector<VocabStats>& b) {
                       });
 }
 
+/// Statistics [shards, rows] against logits [rows, real].
+void check_against_logits(const Scored& scored, const std::vector<float>& logits, std::int64_t rows,
+                          std::int64_t real, std::int64_t shards, std::int64_t shard_rows) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (std::int64_t shard = 0; shard < shards; ++shard) {
+            const std::int64_t begin = std::min(shard * shard_rows, real),
+                               end = std::min(begin + shard_rows, real);
+            const VocabStats& got = scored.stats[static_cast<std::size_t>(shard * rows + row)];
+            if (begin == end) {
+                CHECK(got.sum == 0.0f);
+                CHECK(std::isinf(got.max));
+                continue;
+            }
+            const float* of_row = logits.data() + row * real;
+            const float* largest = std::max_element(of_row + begin, of_row + end);
+            CHECK(got.max == *largest);
+            CHECK(got.argmax == largest - of_row);
+            double sum = 0;
+            for (std::int64_t i = begin; i < end; ++i)
+                sum += std::exp(static_cast<double>(of_row[i]) - static_cast<double>(*largest));
+            CHECK(got.sum == doctest::Approx(sum).epsilon(2e-6));
+        }
+    }
+}
+
 }  // namespace
 
 TEST_CASE("score_vocab against the logits of matmul, and its bits under any split") {
     RandomInput input;
     for (const DType dtype : kFloatTypes) {
-        const std::int64_t hidden = input.integer(3, 50), rows = input.integer(1, 300), shards = 8,
+        const std::int64_t hidden = input.integer(3, 50), rows = input.integer(1, 100), shards = 8,
                            shard_rows = 32 * input.integer(1, 30);
         const std::int64_t padded = shards * shard_rows,
                            real = padded - input.integer(0, 2 * shard_rows);
@@ -42,9 +67,8 @@ TEST_CASE("score_vocab against the logits of matmul, and its bits under any spli
         }
 
         /// This rank's part of `ranks`, as each rank of a group would run it, put together.
-        const auto score = [&](cpu::Isa isa, int threads, std::int64_t ranks,
-                               std::int64_t row_begin, std::int64_t row_end) {
-            TestBackend backend(isa, threads);
+        const auto score_on = [&](TestBackend& backend, std::int64_t ranks, std::int64_t row_begin,
+                                  std::int64_t row_end) {
             const Tensor all = backend.tensor(x, {rows, hidden}, dtype);
             Scored result;
             result.targets.assign(targets.size(), -1e30f);
@@ -79,66 +103,63 @@ TEST_CASE("score_vocab against the logits of matmul, and its bits under any spli
             }
             return result;
         };
-        const Scored whole = score(cpu::available_isas().back(), 2, 1, 0, rows);
-
-        TestBackend backend;
-        const auto matrix = backend->load_matrix(dtype, {{&stored.stored, 0, real, 0, hidden}}, 1);
-        const Tensor y = backend.poisoned({rows, real});
-        backend->matmul(backend.tensor(x, {rows, hidden}, dtype), *matrix, {}, y);
-        const std::vector<float> logits = backend.values(y);
-        for (std::int64_t row = 0; row < rows; ++row) {
+        const auto score = [&](cpu::Isa isa, int threads, std::int64_t ranks,
+                               std::int64_t row_begin, std::int64_t row_end) {
+            TestBackend backend(isa, threads);
+            return score_on(backend, ranks, row_begin, row_end);
+        };
+        for (const std::string& name : backend_names()) {
+            CAPTURE(name);
+            TestBackend backend(name);
+            const Scored whole = score_on(backend, 1, 0, rows);
+            const auto matrix =
+                backend->load_matrix(dtype, {{&stored.stored, 0, real, 0, hidden}}, 1);
+            const Tensor y = backend.poisoned({rows, real});
+            backend->matmul(backend.tensor(x, {rows, hidden}, dtype), *matrix, {}, y);
+            check_against_logits(whole, backend.values(y), rows, real, shards, shard_rows);
+            const std::vector<float> logits = backend.values(y);
+            // A device's library may add the products of a slab in another order than those of the
+            // whole.
+            for (std::size_t i = 0; i < targets.size(); ++i) {
+                const float logit =
+                    logits[static_cast<std::size_t>(targets[i].row * real + targets[i].token)];
+                const float allowed = name == "cpu" ? 0 : 1e-5f * (std::abs(logit) + 1);
+                CHECK(std::abs(whole.targets[i] - logit) <= allowed);
+            }
+            for (const std::int64_t ranks : {2, 8}) {
+                const Scored split = score_on(backend, ranks, 0, rows);
+                CHECK(same(split.stats, whole.stats));
+                CHECK(same_bits(split.targets, whole.targets));
+            }
+            const std::int64_t row = input.integer(0, rows - 1);
+            const Scored alone = score_on(backend, 1, row, row + 1);
             for (std::int64_t shard = 0; shard < shards; ++shard) {
-                const std::int64_t begin = std::min(shard * shard_rows, real),
-                                   end = std::min(begin + shard_rows, real);
-                const VocabStats& got = whole.stats[static_cast<std::size_t>(shard * rows + row)];
-                if (begin == end) {
-                    CHECK(got.sum == 0.0f);
-                    CHECK(std::isinf(got.max));
-                    continue;
-                }
-                const float* of_row = logits.data() + row * real;
-                const float* largest = std::max_element(of_row + begin, of_row + end);
-                CHECK(got.max == *largest);
-                CHECK(got.argmax == largest - of_row);
-                double sum = 0;
-                for (std::int64_t i = begin; i < end; ++i)
-                    sum += std::exp(static_cast<double>(of_row[i]) - static_cast<double>(*largest));
-                CHECK(got.sum == doctest::Approx(sum).epsilon(2e-6));
+                CHECK(std::memcmp(&alone.stats[static_cast<std::size_t>(shard)],
+                                  &whole.stats[static_cast<std::size_t>(shard * rows + row)],
+                                  sizeof(VocabStats)) == 0);
             }
         }
-        for (std::size_t i = 0; i < targets.size(); ++i)
-            CHECK(whole.targets[i] ==
-                  logits[static_cast<std::size_t>(targets[i].row * real + targets[i].token)]);
-
-        for (const std::int64_t ranks : {2, 8}) {
-            const Scored split = score(cpu::available_isas().back(), 3, ranks, 0, rows);
-            CHECK(same(split.stats, whole.stats));
-            CHECK(same_bits(split.targets, whole.targets));
-        }
+        const Scored whole = score(cpu::available_isas().back(), 3, 1, 0, rows);
         for (const cpu::Isa isa : cpu::available_isas())
             CHECK(same(score(isa, 1, 1, 0, rows).stats, whole.stats));
-        const std::int64_t row = input.integer(0, rows - 1);
-        const Scored alone = score(cpu::available_isas().back(), 1, 1, row, row + 1);
-        for (std::int64_t shard = 0; shard < shards; ++shard) {
-            CHECK(std::memcmp(&alone.stats[static_cast<std::size_t>(shard)],
-                              &whole.stats[static_cast<std::size_t>(shard * rows + row)],
-                              sizeof(VocabStats)) == 0);
-        }
     }
 }
 
 TEST_CASE("equal logits: the lowest id wins, also across slabs") {
-    TestBackend backend;
-    const std::int64_t vocab = 2048;
-    std::vector<float> weights(static_cast<std::size_t>(vocab), 1.0f);
-    weights[700] = weights[900] = weights[1900] = 2.0f;
-    const OwnedTensor stored(weights, DType::f32, {vocab, 1});
-    const auto matrix = backend->load_matrix(DType::f32, {{&stored.stored, 0, vocab, 0, 1}}, 1);
-    std::vector<VocabStats> stats(1);
-    backend->score_vocab(backend.tensor({1.0f}, {1, 1}), *matrix, 0, vocab, 1, {}, stats, {});
-    CHECK(stats[0].argmax == 700);
-    CHECK(stats[0].sum == doctest::Approx(3.0 + 2045.0 * std::exp(-1.0)).epsilon(1e-6));
-    CHECK_THROWS_AS(
-        backend->score_vocab(backend.tensor({1.0f}, {1, 1}), *matrix, 0, vocab, 3, {}, stats, {}),
-        InternalError);
+    for (const std::string& name : backend_names()) {
+        CAPTURE(name);
+        TestBackend backend(name);
+        const std::int64_t vocab = 2048;
+        std::vector<float> weights(static_cast<std::size_t>(vocab), 1.0f);
+        weights[700] = weights[900] = weights[1900] = 2.0f;
+        const OwnedTensor stored(weights, DType::f32, {vocab, 1});
+        const auto matrix = backend->load_matrix(DType::f32, {{&stored.stored, 0, vocab, 0, 1}}, 1);
+        std::vector<VocabStats> stats(1);
+        backend->score_vocab(backend.tensor({1.0f}, {1, 1}), *matrix, 0, vocab, 1, {}, stats, {});
+        CHECK(stats[0].argmax == 700);
+        CHECK(stats[0].sum == doctest::Approx(3.0 + 2045.0 * std::exp(-1.0)).epsilon(1e-6));
+        CHECK_THROWS_AS(backend->score_vocab(backend.tensor({1.0f}, {1, 1}), *matrix, 0, vocab, 3,
+                                             {}, stats, {}),
+                        InternalError);
+    }
 }

@@ -1,7 +1,8 @@
 #pragma once
-// A checkpoint loaded on the CPU backend with a KV cache, for tests.
+// A checkpoint loaded with a KV cache, on the CPU backend unless another is made, for tests.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -16,9 +17,20 @@ struct TestModel {
     std::unique_ptr<muster::Model> model;
     muster::KvCache kv;
 
+    using MakeBackend =
+        std::function<std::unique_ptr<muster::Backend>(const muster::Communicator& group)>;
+
     explicit TestModel(const std::string& directory, const std::string& dtype = "", int threads = 2,
                        muster::Communicator tp_group = muster::Communicator::self())
-        : group(std::move(tp_group)), backend(muster::make_cpu_backend(threads, group)) {
+        : TestModel(
+              directory, dtype,
+              [threads](const muster::Communicator& ranks) {
+                  return muster::make_cpu_backend(threads, ranks);
+              },
+              std::move(tp_group)) {}
+    TestModel(const std::string& directory, const std::string& dtype, const MakeBackend& make,
+              muster::Communicator tp_group = muster::Communicator::self())
+        : group(std::move(tp_group)), backend(make(group)) {
         const muster::ModelConfig config = muster::ModelConfig::load(directory, dtype);
         model =
             muster::Model::load(muster::Checkpoint::open(directory), config, *backend, 1024, {});

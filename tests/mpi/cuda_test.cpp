@@ -1,0 +1,167 @@
+// Tensor-parallel groups on the CUDA backend, on emulated devices through host memory: the same
+// bits whichever way partial sums travel, and with virtual shards for every number of ranks.
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "cuda/cuda_backend.h"
+#include "mpi_test.h"
+#include "unit/model/model_test.h"
+#include "unit/model/random_checkpoint.h"
+
+using namespace muster;
+
+namespace {
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+/// A seed that all ranks share.
+unsigned common_seed() {
+    const auto seed =
+        static_cast<unsigned>(test_world().max(static_cast<std::int64_t>(std::random_device{}())));
+    MESSAGE("seed ", seed);
+    return seed;
+}
+
+TestModel::MakeBackend on_device(bool tp_invariant) {
+    return [=](const Communicator& group) {
+        CudaOptions options;
+        options.memory_bytes = std::uint64_t{64} << 20;
+        options.transport = DeviceTransport::staged;
+        options.tp_invariant = tp_invariant;
+        options.deadline_seconds = 60;
+        return cuda::make_backend(options, group);
+    };
+}
+
+/// Calls `body(group)` with every degree that fits the world, on the ranks of full groups.
+template <typename Body>
+void for_degrees(const Body& body) {
+    for (const int tp : {1, 2, 4}) {
+        if (tp > test_world().size()) continue;
+        CAPTURE(tp);
+        const int group = test_world().rank() / tp;
+        const bool full = (group + 1) * tp <= test_world().size();
+        std::optional<Communicator> members =
+            test_world().split(full ? group : -1, test_world().rank());
+        if (members) body(std::move(*members));
+        test_world().barrier();
+    }
+}
+
+std::vector<std::vector<std::int32_t>> sequences_of(unsigned seed, unsigned vocab) {
+    std::mt19937 random(seed);
+    std::vector<std::vector<std::int32_t>> sequences = {
+        std::vector<std::int32_t>(9), std::vector<std::int32_t>(70), std::vector<std::int32_t>(1)};
+    for (auto& sequence : sequences)
+        for (std::int32_t& id : sequence) id = static_cast<std::int32_t>(random() % vocab);
+    return sequences;
+}
+
+}  // namespace
+
+TEST_CASE("sums over ranks have the same bits in small and in large calls") {
+    const unsigned seed = common_seed();
+    for_degrees([&](Communicator group) {
+        const auto backend = on_device(true)(group);
+        // 301 rows of 501 floats are more than what travels in one go.
+        constexpr std::int64_t kRows = 301, kN = 501, kK = 16;
+        std::mt19937 random(seed);
+        std::normal_distribution<float> normal;
+        const auto floats = [&](std::int64_t n) {
+            std::vector<float> values(static_cast<std::size_t>(n));
+            for (float& value : values) value = normal(random);
+            return values;
+        };
+        const std::vector<float> x = floats(kRows * kK), w = floats(kN * kK), bias = floats(kN),
+                                 before = floats(kRows * kN);
+        const std::int64_t mine = kK / group.size();
+        const int shards = 8 / group.size();
+        const StoredTensor stored{
+            "w", "F32", {kN, kK}, std::as_bytes(std::span(w)), "test.safetensors"};
+        const auto matrix = backend->load_matrix(
+            DType::f32, {{&stored, 0, kN, group.rank() * mine, (group.rank() + 1) * mine}}, shards);
+        std::vector<float> slice;
+        for (std::int64_t row = 0; row < kRows; ++row)
+            for (std::int64_t i = 0; i < mine; ++i)
+                slice.push_back(x[static_cast<std::size_t>(row * kK + group.rank() * mine + i)]);
+        const Tensor input = backend->allocate(DType::f32, {kRows, mine}),
+                     added = backend->allocate(DType::f32, {kN}),
+                     out = backend->allocate(DType::f32, {kRows, kN});
+        backend->copy_from_host(input, slice.data());
+        backend->copy_from_host(added, bias.data());
+        const auto compute = [&](std::int64_t step) {
+            backend->copy_from_host(out, before.data());
+            for (std::int64_t begin = 0; begin < kRows; begin += step) {
+                const std::int64_t end = std::min(begin + step, kRows);
+                backend->matmul_add(input.row_range(begin, end), *matrix, added,
+                                    out.row_range(begin, end));
+            }
+            std::vector<float> got(before.size());
+            backend->copy_to_host(got.data(), out);
+            return got;
+        };
+        const std::vector<float> whole = compute(kRows);
+        CHECK(same_bits(compute(100), whole));
+        double worst = 0;
+        for (std::int64_t row = 0; row < kRows; row += 17) {
+            for (std::int64_t c = 0; c < kN; ++c) {
+                const auto at = static_cast<std::size_t>(row * kN + c);
+                double sum = static_cast<double>(before[at]) + bias[static_cast<std::size_t>(c)];
+                for (std::int64_t i = 0; i < kK; ++i)
+                    sum += static_cast<double>(x[static_cast<std::size_t>(row * kK + i)]) *
+                           w[static_cast<std::size_t>(c * kK + i)];
+                worst = std::max(worst, std::abs(whole[at] - sum));
+            }
+        }
+        CHECK(worst < 2e-5);
+        // One rank alone adds the eight shards by the same tree.
+        std::string bytes(reinterpret_cast<const char*>(whole.data()),
+                          whole.size() * sizeof(float));
+        std::string root = bytes;
+        group.broadcast(root);
+        CHECK(root == bytes);
+    });
+}
+
+TEST_CASE("models on devices: the same bits for tp = 1, 2, 4 with virtual shards, near without") {
+    const unsigned seed = common_seed();
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+        RandomCheckpoint odd;
+        odd.head_dim = 8;
+        odd.dtype = dtype;
+        odd.biases = dtype == DType::f32;
+        odd.seed = seed;
+        odd.write();
+        const auto sequences = sequences_of(seed, 301);
+        const std::vector<float> cpu = TestModel(odd.directory, "").logits(sequences);
+        const std::vector<float> alone =
+            TestModel(odd.directory, "", on_device(true)).logits(sequences);
+        double scale = 0, largest = 0;
+        for (const float logit : cpu) scale = std::max(scale, std::abs(static_cast<double>(logit)));
+        for_degrees([&](Communicator group) {
+            const std::vector<float> invariant =
+                TestModel(odd.directory, "", on_device(true), group.duplicate()).logits(sequences);
+            CHECK(same_bits(invariant, alone));
+            TestModel fast(odd.directory, "", on_device(false), group.duplicate());
+            const std::vector<float> together = fast.logits(sequences);
+            for (std::size_t i = 0; i < cpu.size(); ++i) {
+                const double d =
+                    std::abs(static_cast<double>(cpu[i]) - static_cast<double>(together[i]));
+                if (!(d <= largest)) largest = d;
+            }
+            std::vector<float> apart;
+            for (const auto& sequence : sequences) {
+                const std::vector<float> one = fast.logits({sequence});
+                apart.insert(apart.end(), one.begin(), one.end());
+            }
+            CHECK(same_bits(apart, together));
+        });
+        // bf16 rounds inputs of products to 8 bits, differently where sums differ in the last one.
+        CHECK(largest < (dtype == DType::f32 ? 1e-5 : 5e-2) * scale);
+        test_world().barrier();
+    }
+}
