@@ -75,9 +75,11 @@ MemoryPlan ModelSetup::cpu_plan(std::int64_t tokens) const {
     return plan;
 }
 
-void ModelSetup::load_weights() {
+void ModelSetup::load_weights(std::int64_t longest) {
     BackendRequest request;
     request.device_bytes = memory.total();
+    request.tp_invariant = run.tp_invariant;
+    request.max_context = needs(longest).longest_request;  // as planned
     if (transport == "staged") request.transport = DeviceTransport::staged;
     backend = make_backend(*topology, files->config, request);
     Progress progress("load", "bytes",
@@ -118,7 +120,7 @@ void ModelSetup::load_model(std::int64_t longest) {
         lay_out();
     }
     agree(*world, "check the memory", [&] { plan_memory_use(longest); });
-    agree(*world, "load the model", [&] { load_weights(); });
+    agree(*world, "load the model", [&] { load_weights(longest); });
     if (!devices.cuda()) choose_cpu_kv_tokens(longest);
     agree(*world, "prepare the engine", [&] {
         engine = std::make_unique<Engine>(*model, files->tokenizer,

@@ -48,7 +48,7 @@ struct ModelSetup {
     void lay_out();
     void choose_degree_for(std::int64_t longest);
     void plan_memory_use(std::int64_t longest);
-    void load_weights();
+    void load_weights(std::int64_t longest);
     void choose_cpu_kv_tokens(std::int64_t longest);
     DeviceNeeds needs(std::int64_t longest) const;
     MemoryPlan cpu_plan(std::int64_t tokens) const;

@@ -88,6 +88,8 @@ std::unique_ptr<Backend> make_backend(const Topology& topology, const ModelConfi
             topology.devices.bound.at(static_cast<std::size_t>(topology.rank)).ordinal;
         options.memory_bytes = request.device_bytes;
         options.transport = request.transport;
+        options.tp_invariant = request.tp_invariant;
+        options.max_context = request.max_context;
         return make_cuda_backend(options, topology.group);
     }
     CpuOptions options;

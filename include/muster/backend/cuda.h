@@ -31,6 +31,8 @@ struct CudaOptions {
     bool record_steps = true;
     /// Backend::tp_invariant(): the same bits for any number of ranks, at some cost in speed.
     bool tp_invariant = false;
+    /// Tokens of the longest sequence that will come; 0: as many as the model has positions.
+    std::int64_t max_context = 0;
 };
 
 /// "", or why this node cannot have a CUDA backend: no module, no driver, one that is too old. Loads

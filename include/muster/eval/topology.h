@@ -53,6 +53,8 @@ struct BackendRequest {
     std::string instruction_set;      ///< on the CPU; "": the fastest
     std::uint64_t device_bytes = 0;   ///< on a device: all that it will take
     DeviceTransport transport = DeviceTransport::nccl;  ///< between devices
+    bool tp_invariant = false;      ///< on devices; see CudaOptions
+    std::int64_t max_context = 0;   ///< on devices; see CudaOptions
 };
 /// This rank's backend, on its device or its node's CPUs, for a model of `config`; refers to
 /// `topology`. Collective over its group and its sharers.

@@ -17,8 +17,9 @@ void CudaBackend::prepare(const StepLimits& limits) {
     CudaWork work;
     static_cast<StepLimits&>(work) = limits;
     work.tp = tp_size();
+    if (options_.max_context > 0) work.max_context = options_.max_context;
     scratch(operation_scratch_bytes(work));
-    step_data_.reserve(limits.rows, limits.rows, limits.rows * pages_of(limits.max_context));
+    step_data_.reserve(limits.rows, limits.rows, limits.rows * pages_of(work.max_context));
     reserve_ids(limits.rows);
     prepare_products(limits);
     shapes_.clear();
