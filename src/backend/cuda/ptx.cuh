@@ -102,6 +102,8 @@ __device__ __forceinline__ void copy_async_16(void* shared, const void* global, 
 __device__ __forceinline__ void copy_async_commit() {
 #ifdef __CUDACC__
     asm volatile("cp.async.commit_group;\n" ::: "memory");
+#else
+    emulator::copy_async_commit();
 #endif
 }
 /// Waits until at most `kPending` of this thread's groups are under way.
@@ -109,6 +111,19 @@ template <int kPending>
 __device__ __forceinline__ void copy_async_wait() {
 #ifdef __CUDACC__
     asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
+#else
+    emulator::copy_async_wait(kPending);
+#endif
+}
+
+/// 2^x to about 2 units of the last place; 1 for 0, 0 for results below 2^-126.
+__device__ __forceinline__ float exp2_approx(float x) {
+#ifdef __CUDACC__
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return emulator::exp2_approx(x);
 #endif
 }
 

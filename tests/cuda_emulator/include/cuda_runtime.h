@@ -9,6 +9,7 @@
 //   * work on a stream runs as late as it can (when somebody waits), so that a host buffer that is
 //     reused too early shows;
 //   * device memory is unreadable for the host outside of copies and kernels, and starts as NaNs;
+//   * asynchronous copies to shared memory land when their thread waits for them, not before;
 //   * launch limits of sm_90: threads, shared memory (and the opt-in above 48 KiB), grid sizes.
 // What it is not: fast, parallel, or exact in the last bits of matrix instructions (products are
 // added in ascending order here).
@@ -208,10 +209,14 @@ cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int v
 unsigned char* dynamic_shared();
 /// Waits for the live lanes of `mask` in this thread's warp.
 void meet_warp(unsigned mask);
-void meet_block();
+/// Waits for the live threads of the block; whether one of them voted.
+bool meet_block(bool vote = false);
 /// A word that every lane of the warp can see; lanes write their own.
 std::array<std::uint64_t, 32>& warp_words();
 unsigned lane();
+/// Threads of a block go on in descending order from now on, or ascending again: what depends on
+/// who comes first shows as a difference.
+void run_threads_backwards(bool on);
 /// Ends the process with the block and thread that did it.
 [[noreturn]] void fail(const char* what);
 
@@ -246,6 +251,9 @@ cudaError_t cudaFuncSetAttribute(void (*kernel)(Expected...), cudaFuncAttribute 
 // --- inside kernels ---------------------------------------------------------------------------
 inline void __syncthreads() {
     emulator::meet_block();
+}
+inline int __syncthreads_or(int predicate) {
+    return emulator::meet_block(predicate != 0);
 }
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
     emulator::meet_warp(mask);

@@ -11,24 +11,27 @@ namespace emulator {
 template <float (*kWiden)(std::uint16_t)>
 void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
     struct Fragments {
-        const std::uint32_t *a, *b;
+        float a[8], b[4];
     };
-    const Fragments mine{a, b};
+    Fragments mine;
+    const auto widen = [](std::uint32_t word, float* to) {
+        to[0] = kWiden(static_cast<std::uint16_t>(word));
+        to[1] = kWiden(static_cast<std::uint16_t>(word >> 16));
+    };
+    for (unsigned i = 0; i < 4; ++i) widen(a[i], mine.a + 2 * i);
+    for (unsigned i = 0; i < 2; ++i) widen(b[i], mine.b + 2 * i);
     warp_words()[lane()] = reinterpret_cast<std::uint64_t>(&mine);
     meet_warp(0xffffffffu);
-    const auto half_of = [](std::uint32_t word, unsigned i) {
-        return kWiden(static_cast<std::uint16_t>(i == 0 ? word : word >> 16));
-    };
     const auto of = [](unsigned l) { return reinterpret_cast<const Fragments*>(warp_words()[l]); };
     const unsigned group = lane() / 4, column = lane() % 4 * 2;
     for (unsigned i = 0; i < 4; ++i) {
-        const unsigned row = group + (i / 2) * 8, n = column + i % 2;
+        const unsigned half = i / 2, n = column + i % 2;  // row = group + 8 · half
         float sum = d[i];
         for (unsigned k = 0; k < 16; ++k) {
             // Row r, column k of a: lane (r mod 8)·4 + (k mod 8)/2, register (k/8)·2 + r/8.
-            const std::uint32_t word_a = of((row % 8) * 4 + (k % 8) / 2)->a[(k / 8) * 2 + row / 8];
-            const std::uint32_t word_b = of(n * 4 + (k % 8) / 2)->b[k / 8];
-            sum = std::fma(half_of(word_a, k % 2), half_of(word_b, k % 2), sum);
+            const unsigned at = k % 8 / 2, eight = k / 8;
+            sum += of(group * 4 + at)->a[(eight * 2 + half) * 2 + k % 2] *
+                   of(n * 4 + at)->b[eight * 2 + k % 2];
         }
         d[i] = sum;
     }
@@ -55,14 +58,15 @@ inline void ldmatrix_x4(std::uint32_t (&r)[4], const void* row, bool transposed)
     meet_warp(0xffffffffu);
 }
 
-/// cp.async of 16 bytes; `read` < 16 fills the rest with zeros. Lands at once: a missing wait does
-/// not show here.
-inline void copy_async_16(void* shared, const void* global, int read) {
-    if (reinterpret_cast<std::uintptr_t>(shared) % 16 != 0 ||
-        (read > 0 && reinterpret_cast<std::uintptr_t>(global) % 16 != 0))
-        fail("cp.async: an address is not aligned to 16 bytes");
-    std::memset(shared, 0, 16);
-    std::memcpy(shared, global, static_cast<std::size_t>(read));
+/// cp.async of 16 bytes; `read` < 16 fills the rest with zeros. Lands in the wait for its group;
+/// until then `to` holds 0xff.
+void copy_async_16(void* to, const void* from, int read);
+void copy_async_commit();
+void copy_async_wait(std::size_t pending);
+
+/// ex2.approx.ftz: exact here, results below 2^-126 become 0.
+inline float exp2_approx(float x) {
+    return x < -126.0f ? 0.0f : std::exp2(x);
 }
 
 }  // namespace emulator

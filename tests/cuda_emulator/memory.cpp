@@ -1,0 +1,102 @@
+// Device memory: one range of addresses that the host may not touch, handed out first fit in blocks
+// of a multiple of 512 bytes. All devices share it.
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include "parts.h"
+
+namespace emulator {
+namespace {
+
+struct Region {
+    unsigned char* base = nullptr;
+    std::size_t used = 0;  ///< bytes up to the end of the last allocation
+    std::map<std::size_t, std::size_t> blocks;
+};
+Region& region() {
+    static Region* made = [] {
+        auto* r = new Region;
+        void* base = mmap(nullptr, kDeviceBytes, PROT_NONE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (base == MAP_FAILED) fail("no address space for the device's memory");
+        r->base = static_cast<unsigned char*>(base);
+        return r;
+    }();
+    return *made;
+}
+}  // namespace
+
+void open_memory(bool open) {
+    Region& r = region();
+    if (r.used > 0 && mprotect(r.base, r.used, open ? PROT_READ | PROT_WRITE : PROT_NONE) != 0)
+        fail("mprotect of the device's memory");
+}
+
+}  // namespace emulator
+
+using namespace emulator;
+
+cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
+    Region& r = region();
+    const std::size_t size = (std::max<std::size_t>(bytes, 1) + 511) / 512 * 512;
+    std::size_t at = 0;
+    for (const auto& [begin, length] : r.blocks) {
+        if (begin - at >= size) break;
+        at = begin + length;
+    }
+    if (at + size > kDeviceBytes) return failed(cudaErrorMemoryAllocation);
+    r.blocks[at] = size;
+    r.used = std::max(r.used, (at + size + 4095) / 4096 * 4096);
+    open_memory(true);
+    if (size <= std::size_t{64} << 20) std::memset(r.base + at, 0xff, size);
+    if (!running_operations()) open_memory(false);
+    *pointer = r.base + at;
+    return cudaSuccess;
+}
+cudaError_t cudaFree(void* pointer) {
+    if (pointer == nullptr) return cudaSuccess;
+    cudaDeviceSynchronize();
+    Region& r = region();
+    const auto at = static_cast<std::size_t>(static_cast<unsigned char*>(pointer) - r.base);
+    return r.blocks.erase(at) == 1 ? cudaSuccess : failed(cudaErrorInvalidValue);
+}
+cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
+    *pointer = std::malloc(bytes);
+    return *pointer != nullptr ? cudaSuccess : failed(cudaErrorMemoryAllocation);
+}
+cudaError_t cudaFreeHost(void* pointer) {
+    std::free(pointer);
+    return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
+    std::size_t used = 0;
+    for (const auto& [begin, length] : region().blocks) used += length;
+    *total_bytes = kDeviceBytes;
+    *free_bytes = kDeviceBytes - used;
+    return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
+                            cudaStream_t stream) {
+    return enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+}
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+    cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+    return cudaStreamSynchronize(nullptr);
+}
+cudaError_t cudaMemcpy2DAsync(void* to, std::size_t to_pitch, const void* from,
+                              std::size_t from_pitch, std::size_t width, std::size_t height,
+                              cudaMemcpyKind, cudaStream_t stream) {
+    if (width > to_pitch || width > from_pitch) return failed(cudaErrorInvalidValue);
+    return enqueue(stream, [=] {
+        for (std::size_t row = 0; row < height; ++row)
+            std::memcpy(static_cast<char*>(to) + row * to_pitch,
+                        static_cast<const char*>(from) + row * from_pitch, width);
+    });
+}
+cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t stream) {
+    return enqueue(stream, [=] { std::memset(to, value, bytes); });
+}

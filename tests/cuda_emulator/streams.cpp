@@ -1,0 +1,189 @@
+// Streams, events and graphs: queues of operations that run when somebody waits for them.
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "parts.h"
+
+struct CudaEmulatorGraph {
+    std::vector<std::function<void()>> operations;
+};
+struct CudaEmulatorGraphExec {
+    std::vector<std::function<void()>> operations;
+};
+struct CudaEmulatorStream {
+    std::deque<std::function<void()>> queue;
+    std::unique_ptr<CudaEmulatorGraph> recording;
+};
+struct CudaEmulatorEvent {
+    cudaStream_t stream = nullptr;
+};
+
+namespace emulator {
+namespace {
+
+CudaEmulatorStream default_stream;
+CudaEmulatorStream& resolve(cudaStream_t stream) {
+    return stream ? *stream : default_stream;
+}
+bool draining = false;
+
+std::unordered_map<const void*, int>& opted_in() {
+    static std::unordered_map<const void*, int> map;
+    return map;
+}
+
+void drain(CudaEmulatorStream& stream) {
+    if (stream.queue.empty() || draining) return;
+    draining = true;
+    open_memory(true);
+    while (!stream.queue.empty()) {
+        const std::function<void()> operation = std::move(stream.queue.front());
+        stream.queue.pop_front();
+        operation();
+    }
+    open_memory(false);
+    draining = false;
+}
+
+}  // namespace
+
+bool running_operations() {
+    return draining;
+}
+
+cudaError_t enqueue(cudaStream_t stream, std::function<void()> operation) {
+    CudaEmulatorStream& s = resolve(stream);
+    if (s.recording)
+        s.recording->operations.push_back(std::move(operation));
+    else
+        s.queue.push_back(std::move(operation));
+    return cudaSuccess;
+}
+
+cudaError_t launch(const void* kernel, const cudaLaunchConfig_t& config,
+                   std::function<void()> body_of_thread) {
+    const dim3 grid = config.gridDim, block = config.blockDim;
+    const std::size_t threads = std::size_t{block.x} * block.y * block.z;
+    const auto opted = opted_in().find(kernel);
+    const std::size_t most_shared =
+        opted == opted_in().end() ? kFreeShared : static_cast<std::size_t>(opted->second);
+    if (threads == 0 || threads > 1024 || block.z > 64 || grid.x == 0 || grid.y == 0 ||
+        grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
+        return failed(cudaErrorInvalidConfiguration);
+    if (config.dynamicSmemBytes > most_shared) return failed(cudaErrorInvalidValue);
+    return enqueue(config.stream, [=, shared_bytes = config.dynamicSmemBytes] {
+        run_grid(grid, block, shared_bytes, body_of_thread);
+    });
+}
+
+cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
+    if (value < 0 || static_cast<std::size_t>(value) > kMaxShared)
+        return failed(cudaErrorInvalidValue);
+    opted_in()[kernel] = value;
+    return cudaSuccess;
+}
+
+}  // namespace emulator
+
+using namespace emulator;
+
+namespace {
+std::vector<cudaStream_t>& all_streams() {
+    static std::vector<cudaStream_t> streams;
+    return streams;
+}
+}  // namespace
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+    *stream = new CudaEmulatorStream;
+    all_streams().push_back(*stream);
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    drain(*stream);
+    std::erase(all_streams(), stream);
+    delete stream;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    if (resolve(stream).recording) return failed(cudaErrorStreamCaptureUnsupported);
+    drain(resolve(stream));
+    return cudaSuccess;
+}
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+    return cudaStreamSynchronize(stream);
+}
+cudaError_t cudaDeviceSynchronize() {
+    drain(default_stream);
+    for (const cudaStream_t stream : all_streams()) {
+        if (stream->recording) return failed(cudaErrorStreamCaptureUnsupported);
+        drain(*stream);
+    }
+    return cudaSuccess;
+}
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), void* data) {
+    return enqueue(stream, [=] {
+        open_memory(false);
+        function(data);
+        open_memory(true);
+    });
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+    *event = new CudaEmulatorEvent;
+    return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+    return cudaEventCreateWithFlags(event, 0);
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+    event->stream = stream;
+    return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    return cudaStreamSynchronize(event->stream);
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+    return cudaEventSynchronize(event);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
+    return cudaEventSynchronize(event);
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
+    *milliseconds = 1;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+    if (stream == nullptr || stream->recording) return failed(cudaErrorStreamCaptureUnsupported);
+    stream->recording = std::make_unique<CudaEmulatorGraph>();
+    return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+    if (!stream->recording) return failed(cudaErrorStreamCaptureInvalidated);
+    *graph = stream->recording.release();
+    return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+    *exec = new CudaEmulatorGraphExec{graph->operations};
+    return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
+    return enqueue(stream, [operations = exec->operations] {
+        for (const auto& operation : operations) operation();
+    });
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
+    delete exec;
+    return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return cudaSuccess;
+}
