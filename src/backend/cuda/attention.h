@@ -31,16 +31,20 @@ struct AttentionCall {
     std::int64_t q_stride;            ///< elements
     const void *keys, *values;        ///< all pages of one layer
     void* out;                        ///< [rows, heads · head_dim] compute type
-    const DeviceSequence* sequences;  ///< [num_sequences], device
+    const DeviceSequence* sequences;  ///< [num_sequences], device, first_row ascending
     const std::int32_t* pages;        ///< page ids of all sequences, device
     std::int32_t num_sequences;
     std::int32_t rows;         ///< of all sequences
     std::int32_t max_rows;     ///< of one sequence: at least the largest num_rows
     std::int32_t max_context;  ///< of one sequence: at least the largest position + 1
     std::int32_t heads, kv_heads, head_dim;
-    float scale;
+    float scale;          ///< above 0
     std::int32_t window;  ///< 0: none
     void* scratch;        ///< attention_scratch_bytes
+    /// Scores become soft_cap · tanh(score / soft_cap); 0: they do not.
+    float soft_cap = 0;
+    /// Rows see the keys after them, too, to the sequence's end.
+    bool bidirectional = false;
 };
 
 /// Bytes of scratch that a call with at most these sizes takes; 0 where no row is split.
