@@ -7,8 +7,12 @@ namespace muster::test {
 
 LoadedModel::LoadedModel(const std::string& directory, int threads, const Communicator& group,
                          std::int64_t max_step_rows)
+    : LoadedModel(directory, make_cpu_backend(threads, group), max_step_rows) {}
+
+LoadedModel::LoadedModel(const std::string& directory, std::unique_ptr<Backend> backend,
+                         std::int64_t max_step_rows)
     : checkpoint_(Checkpoint::open(directory)),
-      backend_(make_cpu_backend(threads, group)),
+      backend_(std::move(backend)),
       model_(Model::load(checkpoint_, ModelConfig::load(directory, ""), *backend_, max_step_rows,
                          [](std::uint64_t, std::uint64_t) {})) {}
 

@@ -12,10 +12,13 @@
 
 namespace muster::test {
 
-/// A model on the CPU backend over the tensor-parallel group `group`, which must outlive it.
+/// A model over the tensor-parallel group `group`, which must outlive it.
 class LoadedModel {
  public:
+    /// On the CPU backend.
     LoadedModel(const std::string& directory, int threads, const Communicator& group,
+                std::int64_t max_step_rows);
+    LoadedModel(const std::string& directory, std::unique_ptr<Backend> backend,
                 std::int64_t max_step_rows);
     Model& operator*() { return *model_; }
     Model* operator->() { return model_.get(); }
