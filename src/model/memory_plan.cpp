@@ -124,8 +124,7 @@ MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand)
     work.intermediate = plan.intermediate;
     work.heads = plan.heads;
     work.head_dim = config.head_dim;
-    // The backend prepares itself for all that the model allows.
-    work.max_context = std::max(demand.max_context, config.max_positions);
+    work.max_context = demand.max_context;
     work.vocab_rows = plan.vocab_rows;
     work.vocab_shards = shards;
     memory.workspace += cuda_scratch_bytes(work);

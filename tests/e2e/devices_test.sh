@@ -14,9 +14,9 @@ small=(--limit 2 --tasks quickstart_creatures --bootstrap-iterations 10 --step-t
 with() {
     local variables=$1
     shift
-    # shellcheck disable=SC2086
-    env_list=($variables)
-    ( for variable in "${env_list[@]}"; do export "${variable?}"; done; "$@" )
+    local -a list
+    read -r -a list <<<"$variables"
+    ( for variable in "${list[@]}"; do export "${variable?}"; done; "$@" )
 }
 
 # refuses NAME PATTERN COMMAND…: exit code 2 and one error line, which matches.
@@ -81,6 +81,7 @@ succeeds gaps with "MUSTER_FAKE_DEVICES=8 CUDA_VISIBLE_DEVICES=4,5,6,7" on 3 "${
 row gaps 2 2 a6
 says gaps '1 of 4 devices stay unused \(GPU-a7'
 # One device for each rank, as --gpus-per-task=1 does; by UUID, as PBS does.
+# shellcheck disable=SC2016
 printf '#!/bin/sh\nCUDA_VISIBLE_DEVICES=GPU-a$OMPI_COMM_WORLD_LOCAL_RANK exec "$@"\n' >own_device.sh
 chmod +x own_device.sh
 succeeds own_device with "MUSTER_FAKE_DEVICES=4" mpirun --timeout 240 -np 3 ./own_device.sh "$muster" "${plan[@]}"
