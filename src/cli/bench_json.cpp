@@ -43,6 +43,11 @@ Value machine(const BenchResult& r) {
         rank.set("replica", info.place.replica);
         rank.set("tp_rank", info.place.tp_rank);
         rank.set("threads", info.threads);
+        rank.set("device", info.device);
+        if (r.cuda) {
+            rank.set("ordinal", info.bound.ordinal);
+            rank.set("uuid", info.bound.uuid);
+        }
         ranks.push_back(rank);
     }
     Object object;
@@ -83,7 +88,21 @@ Value settings(const BenchResult& r) {
     return object;
 }
 
+Value device_ceilings(const BenchResult& r) {
+    const CudaCeilings& c = r.device_ceilings;
+    Object object;
+    object.set("description", c.description);
+    object.set("f32_flops", spread(c.f32_flops));
+    object.set("f16_flops", spread(c.f16_flops));
+    object.set("bf16_flops", spread(c.bf16_flops));
+    object.set("read_bytes", spread(c.read_bytes));
+    object.set("copy_bytes", spread(c.copy_bytes));
+    object.set("usable_flops", limit_of_products(r));
+    return object;
+}
+
 Value ceilings(const BenchResult& r) {
+    if (r.cuda) return device_ceilings(r);
     const CpuCeilings& c = r.ceilings;
     Object object;
     object.set("f32_instructions", c.f32_instructions);
@@ -92,7 +111,7 @@ Value ceilings(const BenchResult& r) {
                c.bf16_instructions.empty() ? Value() : Value(c.bf16_instructions));
     object.set("bf16_flops", c.bf16_flops.empty() ? Value() : spread(c.bf16_flops));
     object.set("read_bytes", spread(c.read_bytes));
-    object.set("usable_flops", median(c.usable_flops(r.model.dtype)));
+    object.set("usable_flops", limit_of_products(r));
     return object;
 }
 
@@ -111,6 +130,7 @@ Value memory(const BenchResult& r) {
     object.set("planned_workspace", integer(r.plan.workspace));
     object.set("planned_total", integer(r.plan.total()));
     object.set("loaded_weights", integer(r.model_bytes));
+    object.set("measured_device", r.device_memory > 0 ? integer(r.device_memory) : Value());
     object.set("measured_peak", r.peak_memory > 0 ? integer(r.peak_memory) : Value());
     return object;
 }

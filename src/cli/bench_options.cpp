@@ -55,8 +55,15 @@ constexpr BenchFlag kFlags[] = {
      "threads per rank (default: 0, the node's cores shared among its ranks)"},
     {"Parallel", "no-pinning", "", nullptr, nullptr, &BenchConfig::no_pinning, 0, 0,
      "let the system move threads between cores, for nodes that several jobs share (default: no)"},
+    {"Parallel", "device", "NAME", &BenchConfig::device, nullptr, nullptr, 0, 0,
+     "cpu, cuda, or auto: cuda where every rank finds a device (default: auto)"},
+    {"Parallel", "allow-device-sharing", "", nullptr, nullptr, &BenchConfig::allow_device_sharing,
+     0, 0, "let ranks share a device if there are too few (default: no)"},
+    {"Parallel", "device-transport", "NAME", &BenchConfig::device_transport, nullptr, nullptr, 0, 0,
+     "how devices exchange: nccl, staged (through the hosts' memory), or auto: nccl unless ranks "
+     "share a device; same results (default: auto)"},
     {"Engine", "step-tokens", "N", nullptr, &BenchConfig::step_tokens, nullptr, 1, kMaxTokens,
-     "packed tokens of one forward step (default: 512)"},
+     "packed tokens of one forward step (default: 512 on CPUs and 8192 on devices)"},
     {"Engine", "isa", "NAME", &BenchConfig::isa, nullptr, nullptr, 0, 0,
      "kernels and ceilings of one instruction set: generic, avx2, avx512, avx512-mixed "
      "(bf16 dot products for few rows) or avx512-bf16 (default: "
@@ -93,6 +100,13 @@ std::vector<std::int64_t> read_batches(const std::string& list) {
     return batches;
 }
 
+void expect_one_of(const char* flag, const std::string& value,
+                   const std::vector<std::string>& names) {
+    if (std::find(names.begin(), names.end(), value) == names.end())
+        throw UserError(cat("--", flag, ": \"", value, "\" is none of ", join(names, ", "),
+                            did_you_mean(value, names)));
+}
+
 void check(BenchConfig& bench) {
     if (!bench.shape.empty() && !bench.model.empty())
         throw UserError("--shape and --model: expected one of them");
@@ -106,12 +120,9 @@ void check(BenchConfig& bench) {
         if (!std::filesystem::is_directory(folder))
             throw UserError(cat("--json ", bench.json, ": there is no folder ", folder.string()));
     }
-    const bool decodes =
-        std::find(bench.phases.begin(), bench.phases.end(), "decode") != bench.phases.end();
-    if (decodes && largest_batch(bench) > bench.step_tokens)
-        throw UserError(cat("--batch ", largest_batch(bench),
-                            ": decode needs all sequences in one step of ", bench.step_tokens,
-                            " tokens; raise --step-tokens"));
+    expect_one_of("device", bench.device, {"auto", "cpu", "cuda"});
+    expect_one_of("device-transport", bench.device_transport, {"auto", "nccl", "staged"});
+    if (bench.step_tokens > 0) check_step_tokens(bench);
 }
 
 }  // namespace
@@ -172,6 +183,15 @@ BenchConfig read_bench(const Options& options) {
 BenchConfig at_batch(BenchConfig bench, std::int64_t batch) {
     bench.batch = batch;
     return bench;
+}
+
+void check_step_tokens(const BenchConfig& bench) {
+    const bool decodes =
+        std::find(bench.phases.begin(), bench.phases.end(), "decode") != bench.phases.end();
+    if (decodes && largest_batch(bench) > bench.step_tokens)
+        throw UserError(cat("--batch ", largest_batch(bench),
+                            ": decode needs all sequences in one step of ", bench.step_tokens,
+                            " tokens; raise --step-tokens"));
 }
 
 std::int64_t largest_batch(const BenchConfig& bench) {

@@ -21,7 +21,9 @@ struct BenchConfig {
     bool tp_across_nodes = false;
     bool no_pinning = false;
     std::string isa;  ///< "" for the fastest
-    std::int64_t runs = 5, step_tokens = 512;
+    std::string device = "auto", device_transport = "auto";
+    bool allow_device_sharing = false;
+    std::int64_t runs = 5, step_tokens = 0;  ///< 0: as the device likes it
     bool profile = false;
     std::string json;  ///< path, or ""
 };
@@ -32,6 +34,8 @@ BenchConfig read_bench(const Options& options);
 
 /// `bench` with one of its batches.
 BenchConfig at_batch(BenchConfig bench, std::int64_t batch);
+/// Throws UserError if a step is too short for the sequences that decode together.
+void check_step_tokens(const BenchConfig& bench);
 /// The largest of its batches.
 std::int64_t largest_batch(const BenchConfig& bench);
 

@@ -7,9 +7,18 @@
 
 namespace muster {
 
+double limit_of_products(const BenchResult& result) {
+    const DType type = result.model.dtype;
+    return median(result.cuda ? result.device_ceilings.usable_flops(type)
+                              : result.ceilings.usable_flops(type));
+}
+
+double limit_of_bytes(const BenchResult& result) {
+    return median(result.cuda ? result.device_ceilings.copy_bytes : result.ceilings.read_bytes);
+}
+
 PhaseRates rates_of(const BenchResult& result, const PhaseResult& phase) {
-    const double peak = median(result.ceilings.usable_flops(result.model.dtype)),
-                 bandwidth = median(result.ceilings.read_bytes);
+    const double peak = limit_of_products(result), bandwidth = limit_of_bytes(result);
     const BenchConfig bench = at_batch(result.bench, phase.batch);
     PhaseRates rates;
     for (const std::vector<PhaseRun>& replicas : phase.runs) {

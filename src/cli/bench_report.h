@@ -8,6 +8,7 @@
 #include "cli/bench_options.h"
 #include "cli/bench_phases.h"
 #include "muster/backend/ceilings.h"
+#include "muster/backend/cuda.h"
 #include "muster/backend/profile.h"
 #include "muster/config/value.h"
 #include "muster/eval/topology.h"
@@ -28,14 +29,25 @@ struct BenchResult {
     ModelConfig model;
     std::string backend;
     std::vector<RankInfo> ranks;
-    CpuCeilings ceilings;  ///< summed over the ranks, before and after the phases
+    /// Summed over the ranks, before and after the phases; one of the two is measured. Ranks that
+    /// share a device count it once.
+    CpuCeilings ceilings;
+    CudaCeilings device_ceilings;
+    bool cuda = false;
     double load_seconds = 0, engine_seconds = 0, first_step_seconds = 0;
     MemoryPlan plan;                ///< of one rank
-    std::uint64_t peak_memory = 0;  ///< of the rank that took most; 0: not known
+    std::uint64_t peak_memory = 0;  ///< of the host, by the rank that took most; 0: not known
+    /// Taken from the device that gave most; 0: of CPUs, or where the driver does not tell.
+    std::uint64_t device_memory = 0;
     std::uint64_t model_bytes = 0;  ///< weights that a rank holds in memory of its own
     std::int64_t kv_tokens = 0;
     std::vector<PhaseResult> phases;
 };
+
+/// What a forward pass is held to: products per second in the model's type, and bytes per second
+/// (of a device as a copy moves them).
+double limit_of_products(const BenchResult& result);
+double limit_of_bytes(const BenchResult& result);
 
 /// Rates of one phase, one value per run.
 struct PhaseRates {

@@ -11,12 +11,16 @@
 #include <optional>
 #include <type_traits>
 
+#include "cli/bench_ceilings.h"
 #include "cli/bench_process.h"
 #include "cli/bench_shapes.h"
+#include "muster/backend/device.h"
 #include "muster/base/error.h"
 #include "muster/base/log.h"
 #include "muster/base/progress.h"
 #include "muster/base/text.h"
+#include "muster/eval/device_memory.h"
+#include "muster/eval/devices.h"
 #include "muster/eval/setup.h"
 #include "muster/mpi/agree.h"
 
@@ -26,43 +30,38 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// Of what is free on a device, what its ranks may take: the default of --gpu-memory-fraction.
+constexpr double kDeviceShare = 0.92;
+
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 template <typename T>
-std::string bytes_of(const std::vector<T>& values) {
+std::string bytes_of(const T& value) {
     static_assert(std::is_trivially_copyable_v<T>);
-    return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+    return {reinterpret_cast<const char*>(&value), sizeof(T)};
 }
 
 template <typename T>
-std::vector<T> from_bytes(const std::string& bytes) {
-    std::vector<T> values(bytes.size() / sizeof(T));
-    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
-    return values;
-}
-
-/// Every rank's values summed, repeat by repeat. Collective.
-std::vector<double> sum_over_ranks(const Communicator& world, const std::vector<double>& values) {
-    std::vector<double> sums(values.size());
-    for (const std::string& bytes : world.all_gather(bytes_of(values))) {
-        const std::vector<double> part = from_bytes<double>(bytes);
-        // Ranks on unlike processors may lack an instruction: its ceiling is then none.
-        if (part.size() != sums.size()) return {};
-        for (std::size_t i = 0; i < part.size(); ++i) sums[i] += part[i];
-    }
-    return sums;
+T from_bytes(const std::string& bytes) {
+    T value;
+    std::memcpy(&value, bytes.data(), sizeof(T));
+    return value;
 }
 
 class Bench {
  public:
     Bench(const Communicator& world, const BenchConfig& bench)
         : world_(world),
-          topology_(make_topology(world, static_cast<int>(bench.tensor_parallel),
-                                  bench.tp_across_nodes, static_cast<int>(bench.threads),
-                                  !bench.no_pinning, JobDevices())) {
+          topology_(make_topology(
+              world, static_cast<int>(bench.tensor_parallel), bench.tp_across_nodes,
+              static_cast<int>(bench.threads), !bench.no_pinning,
+              choose_devices(world, bench.device, bench.allow_device_sharing))) {
         result_.bench = bench;
+        result_.cuda = topology_.devices.cuda();
+        if (bench.step_tokens == 0)
+            result_.bench.step_tokens = default_step_tokens(result_.cuda);
         result_.ranks = topology_.ranks;
         result_.kv_tokens = kv_tokens_for(bench);
     }
@@ -70,10 +69,14 @@ class Bench {
     const BenchResult& result() const { return result_; }
 
     void set_up() {
-        if (world_.size() > 1 && world_.is_root()) info(format_topology(topology_.ranks));
+        if (world_.is_root()) {
+            for (const std::string& warning : topology_.devices.warnings) warn(warning);
+            if (!topology_.devices.why.empty()) info(topology_.devices.why);
+            if (world_.size() > 1 || result_.cuda) info(format_topology(topology_.ranks));
+        }
         agree(world_, "read the model's configuration", [&] { read_model(); });
         agree(world_, "check the options", [&] { check(); });
-        measure_ceilings();
+        measure_ceilings(world_, topology_, result_);
         agree(world_, "load the model", [&] { load(); });
         agree(world_, "prepare the engine", [&] { prepare_engine(); });
         first_step();
@@ -88,7 +91,12 @@ class Bench {
         if (bar_is_shown_) bar.finish();
         result_.peak_memory =
             static_cast<std::uint64_t>(world_.max(static_cast<std::int64_t>(memory_->bytes())));
-        measure_ceilings();
+        const std::uint64_t free_now = free_device_bytes();
+        result_.device_memory = static_cast<std::uint64_t>(world_.max(
+            free_now > 0 && free_before_ > free_now
+                ? static_cast<std::int64_t>(free_before_ - free_now)
+                : 0));
+        measure_ceilings(world_, topology_, result_);
     }
 
  private:
@@ -153,11 +161,21 @@ class Bench {
                 cat("the longest sequence has ", longest,
                     " tokens but the model max_position_embeddings ", result_.model.max_positions,
                     "; expected at most that: see --phase, --prompt, --context, --new"));
-        result_.plan = plan_memory(result_.model, static_cast<int>(result_.bench.tensor_parallel),
-                                   result_.kv_tokens, result_.bench.step_tokens,
-                                   topology_.threads);
+        check_step_tokens(result_.bench);
+        const auto tp = static_cast<int>(result_.bench.tensor_parallel);
+        const DType stored = checkpoint_ ? stored_dtype(*checkpoint_) : result_.model.dtype;
+        result_.plan = result_.cuda
+                           ? plan_cuda_memory(result_.model,
+                                              {.tp = tp,
+                                               .kv_tokens = result_.kv_tokens,
+                                               .max_step_rows = result_.bench.step_tokens,
+                                               .max_context = longest + 1,
+                                               .stored = stored})
+                           : plan_memory(result_.model, tp, result_.kv_tokens,
+                                         result_.bench.step_tokens, topology_.threads);
         const std::uint64_t room =
-            available_memory() / static_cast<std::uint64_t>(topology_.local_size);
+            result_.cuda ? topology_.devices.room(topology_.rank, kDeviceShare)
+                         : available_memory() / static_cast<std::uint64_t>(topology_.local_size);
         if (result_.plan.total() > room)
             throw UserError(cat("a rank needs ", format_bytes(result_.plan.total()), " but has ",
                                 format_bytes(room),
@@ -165,36 +183,16 @@ class Bench {
                                 "smaller shape or --batch"));
     }
 
-    /// Adds repeats of this moment to the ceilings. Collective.
-    void measure_ceilings() {
-        constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
-        const auto local = static_cast<std::uint64_t>(topology_.local_size);
-        CeilingOptions options;
-        options.threads = topology_.threads;
-        options.cpus = topology_.places.cpus;
-        options.instruction_set = result_.bench.isa;
-        // All ranks of a node together read a GiB or more, each enough to pass its caches by.
-        options.read_buffer = std::max(kGiB / local, kGiB / 4);
-        options.together = [&] { world_.barrier(); };
-        const CpuCeilings mine = measure_cpu_ceilings(options);
-        CpuCeilings& all = result_.ceilings;
-        all.f32_instructions = mine.f32_instructions;
-        const auto add = [&](std::vector<double>& to, const std::vector<double>& from) {
-            const std::vector<double> sums = sum_over_ranks(world_, from);
-            to.insert(to.end(), sums.begin(), sums.end());
-        };
-        add(all.f32_flops, mine.f32_flops);
-        add(all.bf16_flops, mine.bf16_flops);
-        add(all.read_bytes, mine.read_bytes);
-        detail(cat("measured ", std::llround(median(all.usable_flops(result_.model.dtype)) / 1e9),
-                   " GFLOP/s for ", name_of(result_.model.dtype), " and ",
-                   std::llround(median(all.read_bytes) / 1e9), " GB/s"));
-        all.bf16_instructions = all.bf16_flops.empty() ? "" : mine.bf16_instructions;
-    }
-
     void load() {
         const BenchConfig& bench = result_.bench;
-        backend_ = make_backend(topology_, result_.model, {.instruction_set = bench.isa});
+        free_before_ = free_device_bytes();
+        BackendRequest request;
+        request.instruction_set = bench.isa;
+        request.device_bytes = result_.plan.total();
+        if (result_.cuda)
+            request.transport =
+                choose_transport(topology_.devices, topology_.grid, bench.device_transport);
+        backend_ = make_backend(topology_, result_.model, request);
         if (bench.profile) profiling_ = make_profiling_backend(*backend_, profile_);
         Backend& backend = profiling_ ? *profiling_ : *backend_;
         result_.backend = backend.description();
@@ -215,6 +213,19 @@ class Bench {
         detail(cat("loaded ", format_bytes(model_->weight_bytes()), " of weights in ",
                    format_duration(result_.load_seconds)));
         result_.model_bytes = model_->weight_bytes();
+    }
+
+    /// What the driver says is free on this rank's device; 0 of CPUs or where it does not tell.
+    std::uint64_t free_device_bytes() const {
+        if (!result_.cuda) return 0;
+        std::string why;
+        const auto driver = open_driver(why);
+        if (!driver) return 0;
+        const Device& mine = topology_.devices.bound[static_cast<std::size_t>(topology_.rank)];
+        for (const Device& device : driver->visible())
+            if (device.uuid == mine.uuid && device.free_bytes < device.total_bytes)
+                return device.free_bytes;
+        return 0;
     }
 
     void prepare_engine() {
@@ -241,12 +252,12 @@ class Bench {
         const PhaseRun mine = run_phase(phase, bench, *engine_, result_.model.vocab_size, run,
                                         bench.profile ? &profile_ : nullptr);
         std::vector<PhaseRun> runs(static_cast<std::size_t>(topology_.grid.num_replicas()));
-        const std::vector<std::string> parts = world_.gather(bytes_of(std::vector{mine}));
+        const std::vector<std::string> parts = world_.gather(bytes_of(mine));
         for (std::size_t rank = 0; rank < parts.size(); ++rank) {
             const RankPlace& place = topology_.grid.place(static_cast<int>(rank));
             if (place.tp_rank == 0)
                 runs[static_cast<std::size_t>(place.replica)] =
-                    from_bytes<PhaseRun>(parts[rank]).front();
+                    from_bytes<PhaseRun>(parts[rank]);
         }
         return runs;
     }
@@ -267,6 +278,7 @@ class Bench {
     std::optional<Tokenizer> tokenizer_;
     std::optional<Checkpoint> checkpoint_;
     std::optional<PeakMemory> memory_;
+    std::uint64_t free_before_ = 0;  ///< on this rank's device
     std::unique_ptr<Backend> backend_, profiling_;
     std::unique_ptr<Model> model_;
     std::unique_ptr<Engine> engine_;

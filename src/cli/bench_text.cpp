@@ -95,6 +95,18 @@ void print_ceilings(std::ostream& out, const BenchResult& r) {
         append(cells, spread(values, 1e9));
         table.add(cells);
     };
+    if (r.cuda) {
+        const CudaCeilings& d = r.device_ceilings;
+        line("float32 products", "GFLOP/s", d.f32_flops);
+        line("float16 products", "GFLOP/s", d.f16_flops);
+        line("bfloat16 products", "GFLOP/s", d.bf16_flops);
+        line("memory read", "GB/s", d.read_bytes);
+        line("memory copied, in and out", "GB/s", d.copy_bytes);
+        out << table.text() << "By " << d.description << "; limits of " << name_of(r.model.dtype)
+            << ": " << number(limit_of_products(r) / 1e9) << " GFLOP/s, "
+            << number(limit_of_bytes(r) / 1e9) << " GB/s\n\n";
+        return;
+    }
     const CpuCeilings& c = r.ceilings;
     line("float32, " + c.f32_instructions, "GFLOP/s", c.f32_flops);
     if (!c.bf16_instructions.empty())
@@ -102,7 +114,7 @@ void print_ceilings(std::ostream& out, const BenchResult& r) {
     line("memory read", "GB/s", c.read_bytes);
     const bool dots = &c.usable_flops(r.model.dtype) == &c.bf16_flops;
     out << table.text() << "Limit of " << name_of(r.model.dtype)
-        << " products: " << number(median(c.usable_flops(r.model.dtype)) / 1e9) << " GFLOP/s, by "
+        << " products: " << number(limit_of_products(r) / 1e9) << " GFLOP/s, by "
         << (dots ? c.bf16_instructions : c.f32_instructions) << "\n\n";
 }
 
@@ -112,10 +124,18 @@ void print_start(std::ostream& out, const BenchResult& r) {
         << "Memory per rank: planned weights " << format_bytes(r.plan.weights)
         << ", keys and values " << format_bytes(r.plan.kv_cache) << ", workspace "
         << format_bytes(r.plan.workspace) << ", together " << format_bytes(r.plan.total());
-    if (r.peak_memory > 0)
-        out << "; measured " << format_bytes(r.peak_memory) << ", "
-            << percent(static_cast<double>(r.peak_memory) / static_cast<double>(r.plan.total()))
-            << " of that";
+    const auto measured = [&](const char* what, std::uint64_t bytes) {
+        if (bytes > 0)
+            out << "; " << what << " " << format_bytes(bytes) << ", "
+                << percent(static_cast<double>(bytes) / static_cast<double>(r.plan.total()))
+                << " of that";
+    };
+    if (r.cuda) {
+        measured("the device gave", r.device_memory);
+        if (r.peak_memory > 0) out << "; the host " << format_bytes(r.peak_memory);
+    } else {
+        measured("measured", r.peak_memory);
+    }
     out << "\n\n";
 }
 
