@@ -62,6 +62,8 @@ constexpr BenchFlag kFlags[] = {
     {"Parallel", "device-transport", "NAME", &BenchConfig::device_transport, nullptr, nullptr, 0, 0,
      "how devices exchange: nccl, staged (through the hosts' memory), or auto: nccl unless ranks "
      "share a device; same results (default: auto)"},
+    {"Parallel", "tp-invariant", "", nullptr, nullptr, &BenchConfig::tp_invariant, 0, 0,
+     "on devices, the same bits for every --tp at some cost; CPUs give them anyway (default: no)"},
     {"Engine", "step-tokens", "N", nullptr, &BenchConfig::step_tokens, nullptr, 1, kMaxTokens,
      "packed tokens of one forward step (default: 512 on CPUs and 8192 on devices)"},
     {"Engine", "isa", "NAME", &BenchConfig::isa, nullptr, nullptr, 0, 0,

@@ -22,7 +22,7 @@ struct BenchConfig {
     bool no_pinning = false;
     std::string isa;  ///< "" for the fastest
     std::string device = "auto", device_transport = "auto";
-    bool allow_device_sharing = false;
+    bool allow_device_sharing = false, tp_invariant = false;
     std::int64_t runs = 5, step_tokens = 0;  ///< 0: as the device likes it
     bool profile = false;
     std::string json;  ///< path, or ""

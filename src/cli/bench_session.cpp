@@ -167,6 +167,7 @@ class Bench {
         result_.plan = result_.cuda
                            ? plan_cuda_memory(result_.model,
                                               {.tp = tp,
+                                               .tp_invariant = result_.bench.tp_invariant,
                                                .kv_tokens = result_.kv_tokens,
                                                .max_step_rows = result_.bench.step_tokens,
                                                .max_context = longest + 1,
@@ -189,6 +190,7 @@ class Bench {
         BackendRequest request;
         request.instruction_set = bench.isa;
         request.device_bytes = result_.plan.total();
+        request.tp_invariant = bench.tp_invariant;
         if (result_.cuda)
             request.transport =
                 choose_transport(topology_.devices, topology_.grid, bench.device_transport);

@@ -65,6 +65,12 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "18",
                                   "--isa",
                                   "avx2",
+                                  "--device",
+                                  "cuda",
+                                  "--device-transport",
+                                  "staged",
+                                  "--allow-device-sharing",
+                                  "--tp-invariant",
                                   "--profile",
                                   "--json",
                                   "out.json"});
@@ -87,6 +93,10 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.step_tokens == 18);
     CHECK(all.isa == "avx2");
     CHECK(all.profile);
+    CHECK(all.device == "cuda");
+    CHECK(all.device_transport == "staged");
+    CHECK(all.allow_device_sharing);
+    CHECK(all.tp_invariant);
     CHECK(all.json == "out.json");
     const BenchConfig model = read({"--model", "folder"});
     CHECK(model.model == "folder");
@@ -106,6 +116,9 @@ TEST_CASE("bench: what the flags may not say") {
     CHECK(contains(error_of({"--batch", "2,8", "--step-tokens", "4"}), "--step-tokens"));
     CHECK(read({"--batch", "8", "--step-tokens", "4", "--phase", "prefill"}).batch == 8);
     CHECK(contains(error_of({"--json", ""}), "--json: expected FILE"));
+    CHECK(contains(error_of({"--device", "gpu"}), "--device: \"gpu\" is none of auto, cpu, cuda"));
+    CHECK(contains(error_of({"--device-transport", "mpi"}), "none of auto, nccl, staged"));
+    CHECK(read({}).step_tokens == 0);
 }
 
 TEST_CASE("bench: shapes by name or by file") {

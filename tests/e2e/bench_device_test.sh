@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# `muster bench --device cuda` on the emulated device: MODULE is the folder of its module, FAKE_DRIVER that of a made-up
+# driver. Counts are exact; how fast it is says nothing.
+# shellcheck source=tests/e2e/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+unset CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER
+export LD_LIBRARY_PATH=${FAKE_DRIVER:?}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export MUSTER_MODULE_DIR=${MODULE:?} MUSTER_FAKE_DEVICES=1
+
+cat >small.json <<'EOF'
+{"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "vocab_size": 640, "hidden_size": 64, "intermediate_size": 96,
+ "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024}
+EOF
+small=(bench --shape small.json --device cuda --phase "prefill,decode" --runs 1 --prompt 20 --context 10 --new 4 --step-tokens 64)
+
+succeeds alone on 0 "${small[@]}" --batch 1,3 --json alone.json
+grep -Eq '^bfloat16 products +GFLOP/s ' alone.log || fail "alone: no ceiling of products"
+grep -Eq '^memory copied, in and out +GB/s ' alone.log || fail "alone: no ceiling of copies"
+grep -q 'Emulated device' alone.log || fail "alone: does not say what it ran on"
+[ "$(grep -c '"phase": ' alone.json)" -eq 4 ] || fail "alone: not two phases at two batches"
+for batch in 1 3; do
+    [ "$(grep -c "\"batch\": $batch," alone.json)" -eq 2 ] || fail "alone: batch $batch is not measured in both phases"
+done
+grep -q '"tokens_computed": 60,' alone.json || fail "alone: prefill of 3 × 20 tokens computed another number"
+grep -q '"tokens_generated": 9,' alone.json || fail "alone: 3 sequences in 3 counted steps drew another number"
+grep -q '"copy_bytes": {' alone.json || fail "alone: no ceilings in the JSON"
+
+succeeds shared on 2 "${small[@]}" --tp 2 --allow-device-sharing --device-transport staged --batch 2
+grep -q '1 replica(s) × 2 tensor-parallel' shared.log || fail "shared: not one replica of two ranks"
+finish
