@@ -191,6 +191,7 @@ class Bench {
         request.instruction_set = bench.isa;
         request.device_bytes = result_.plan.total();
         request.tp_invariant = bench.tp_invariant;
+        request.max_context = longest_sequence(bench) + 1;
         if (result_.cuda)
             request.transport =
                 choose_transport(topology_.devices, topology_.grid, bench.device_transport);
