@@ -177,6 +177,7 @@ BenchConfig read_bench(const Options& options) {
     bench.phases =
         options.has("phase") ? read_phases(options.get<std::string>("phase")) : phase_names();
     if (options.has("batch")) bench.batches = read_batches(options.get<std::string>("batch"));
+    if (!options.has("step-tokens")) bench.step_tokens = 0;
     bench = at_batch(std::move(bench), bench.batches.front());
     check(bench);
     return bench;

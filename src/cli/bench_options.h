@@ -23,7 +23,8 @@ struct BenchConfig {
     std::string isa;  ///< "" for the fastest
     std::string device = "auto", device_transport = "auto";
     bool allow_device_sharing = false, tp_invariant = false;
-    std::int64_t runs = 5, step_tokens = 0;  ///< 0: as the device likes it
+    std::int64_t runs = 5;
+    std::int64_t step_tokens = 512;  ///< 0 as read: as the device likes it
     bool profile = false;
     std::string json;  ///< path, or ""
 };
