@@ -54,14 +54,13 @@ class Bench {
  public:
     Bench(const Communicator& world, const BenchConfig& bench)
         : world_(world),
-          topology_(make_topology(
-              world, static_cast<int>(bench.tensor_parallel), bench.tp_across_nodes,
-              static_cast<int>(bench.threads), !bench.no_pinning,
-              choose_devices(world, bench.device, bench.allow_device_sharing))) {
+          topology_(
+              make_topology(world, static_cast<int>(bench.tensor_parallel), bench.tp_across_nodes,
+                            static_cast<int>(bench.threads), !bench.no_pinning,
+                            choose_devices(world, bench.device, bench.allow_device_sharing))) {
         result_.bench = bench;
         result_.cuda = topology_.devices.cuda();
-        if (bench.step_tokens == 0)
-            result_.bench.step_tokens = default_step_tokens(result_.cuda);
+        if (bench.step_tokens == 0) result_.bench.step_tokens = default_step_tokens(result_.cuda);
         result_.ranks = topology_.ranks;
         result_.kv_tokens = kv_tokens_for(bench);
     }
@@ -92,10 +91,10 @@ class Bench {
         result_.peak_memory =
             static_cast<std::uint64_t>(world_.max(static_cast<std::int64_t>(memory_->bytes())));
         const std::uint64_t free_now = free_device_bytes();
-        result_.device_memory = static_cast<std::uint64_t>(world_.max(
-            free_now > 0 && free_before_ > free_now
-                ? static_cast<std::int64_t>(free_before_ - free_now)
-                : 0));
+        result_.device_memory = static_cast<std::uint64_t>(
+            world_.max(free_now > 0 && free_before_ > free_now
+                           ? static_cast<std::int64_t>(free_before_ - free_now)
+                           : 0));
         measure_ceilings(world_, topology_, result_);
     }
 
@@ -123,10 +122,9 @@ class Bench {
             result.profile.add(profile_);
             if (!world_.is_root()) continue;
             const PhaseRates rates = rates_of(result_, result);
-            report(bar,
-                   cat(name, " ", run, "/", bench.runs, ": ", std::llround(rates.tokens.back()),
-                       " tokens/s, ", std::llround(100 * rates.of_limit.back()),
-                       " % of the limit"));
+            report(bar, cat(name, " ", run, "/", bench.runs, ": ",
+                            std::llround(rates.tokens.back()), " tokens/s, ",
+                            std::llround(100 * rates.of_limit.back()), " % of the limit"));
         }
     }
 
@@ -164,16 +162,15 @@ class Bench {
         check_step_tokens(result_.bench);
         const auto tp = static_cast<int>(result_.bench.tensor_parallel);
         const DType stored = checkpoint_ ? stored_dtype(*checkpoint_) : result_.model.dtype;
-        result_.plan = result_.cuda
-                           ? plan_cuda_memory(result_.model,
-                                              {.tp = tp,
-                                               .tp_invariant = result_.bench.tp_invariant,
-                                               .kv_tokens = result_.kv_tokens,
-                                               .max_step_rows = result_.bench.step_tokens,
-                                               .max_context = longest + 1,
-                                               .stored = stored})
-                           : plan_memory(result_.model, tp, result_.kv_tokens,
-                                         result_.bench.step_tokens, topology_.threads);
+        result_.plan = result_.cuda ? plan_cuda_memory(result_.model,
+                                                       {.tp = tp,
+                                                        .tp_invariant = result_.bench.tp_invariant,
+                                                        .kv_tokens = result_.kv_tokens,
+                                                        .max_step_rows = result_.bench.step_tokens,
+                                                        .max_context = longest + 1,
+                                                        .stored = stored})
+                                    : plan_memory(result_.model, tp, result_.kv_tokens,
+                                                  result_.bench.step_tokens, topology_.threads);
         const std::uint64_t room =
             result_.cuda ? topology_.devices.room(topology_.rank, kDeviceShare)
                          : available_memory() / static_cast<std::uint64_t>(topology_.local_size);
@@ -259,8 +256,7 @@ class Bench {
         for (std::size_t rank = 0; rank < parts.size(); ++rank) {
             const RankPlace& place = topology_.grid.place(static_cast<int>(rank));
             if (place.tp_rank == 0)
-                runs[static_cast<std::size_t>(place.replica)] =
-                    from_bytes<PhaseRun>(parts[rank]);
+                runs[static_cast<std::size_t>(place.replica)] = from_bytes<PhaseRun>(parts[rank]);
         }
         return runs;
     }

@@ -142,7 +142,8 @@ struct Evaluation::State : ModelSetup {
     void plan_work() {
         const auto begin = Clock::now();
         ResultWriter::check_writable(run.output, run.overwrite);
-        plan = make_work_plan(select_tasks(run), run, *files, affinity_cores());  // the other ranks only wait
+        plan = make_work_plan(select_tasks(run), run, *files,
+                              affinity_cores());  // the other ranks only wait
         for (const PlannedTask& task : plan.tasks) announce(task);
         times.plan = seconds_since(begin);
     }
@@ -155,10 +156,9 @@ struct Evaluation::State : ModelSetup {
         file.write_group("/groups", "aggregates over tasks");
         for (const StoredGroup& group : groups) write_group(file, group);
         times.total = seconds_since(start);
-        write_run_record(file,
-                         {run, command_line, *topology, files->config, files->max_length, kv_tokens,
-                          backend->description(), hashes.get(), plan.tasks, work, times,
-                          memory, transport});
+        write_run_record(file, {run, command_line, *topology, files->config, files->max_length,
+                                kv_tokens, backend->description(), hashes.get(), plan.tasks, work,
+                                times, memory, transport});
         file.commit();
     } catch (const SystemError& e) {
         // A full disk or a lost folder: the user chose the place and can choose another.
@@ -206,7 +206,8 @@ void Evaluation::run() {
     const auto gather_begin = Clock::now();
     const auto expected =
         static_cast<std::size_t>(s.world->max(static_cast<std::int64_t>(s.plan.requests.size())));
-    if (s.topology->leaders) s.completions = gather_completions(*s.topology->leaders, mine, expected);
+    if (s.topology->leaders)
+        s.completions = gather_completions(*s.topology->leaders, mine, expected);
     const std::vector<std::string> parts =
         s.world->gather(pack_rank_work({work.chunks, work.counters, peak_resident_bytes()}));
     for (const std::string& part : parts) s.work.push_back(unpack_rank_work(part));

@@ -33,12 +33,12 @@ struct Topology {
     std::vector<RankInfo> ranks;  ///< by world rank, the same on all ranks
     Communicator group;           ///< this rank's tensor-parallel group, ordered by tp rank
     std::optional<Communicator>
-        leaders;         ///< tp rank 0 of every group, ordered by replica; elsewhere empty
+        leaders;           ///< tp rank 0 of every group, ordered by replica; elsewhere empty
     Communicator sharers;  ///< ranks of this node with the same tp rank: they hold the same weights
-    int rank = 0;        ///< this one's, in the world
-    int threads = 1;     ///< of this rank
-    int local_size = 1;  ///< ranks on this node
-    ThreadPlaces places;  ///< of this rank's threads
+    int rank = 0;          ///< this one's, in the world
+    int threads = 1;       ///< of this rank
+    int local_size = 1;    ///< ranks on this node
+    ThreadPlaces places;   ///< of this rank's threads
     JobDevices devices;
 };
 
@@ -50,11 +50,11 @@ Topology make_topology(const Communicator& world, int tensor_parallel, bool acro
 
 /// What a backend is made with besides the topology.
 struct BackendRequest {
-    std::string instruction_set;      ///< on the CPU; "": the fastest
-    std::uint64_t device_bytes = 0;   ///< on a device: all that it will take
+    std::string instruction_set;                        ///< on the CPU; "": the fastest
+    std::uint64_t device_bytes = 0;                     ///< on a device: all that it will take
     DeviceTransport transport = DeviceTransport::nccl;  ///< between devices
-    bool tp_invariant = false;      ///< on devices; see CudaOptions
-    std::int64_t max_context = 0;   ///< on devices; see CudaOptions
+    bool tp_invariant = false;                          ///< on devices; see CudaOptions
+    std::int64_t max_context = 0;                       ///< on devices; see CudaOptions
 };
 /// This rank's backend, on its device or its node's CPUs, for a model of `config`; refers to
 /// `topology`. Collective over its group and its sharers.

@@ -24,24 +24,25 @@ struct TextBeginning {
 
 class Tokenizer {
  public:
-    /// Loads `directory`/tokenizer.json (+ tokenizer_config.json, special_tokens_map.json if present).
-    /// Throws UserError naming file, key and what is supported.
+    /// Loads `directory`/tokenizer.json (+ tokenizer_config.json, special_tokens_map.json if
+    /// present). Throws UserError naming file, key and what is supported.
     static Tokenizer load(const std::string& directory);
     /// From texts, for tests; `config_json` may be "".
-    static Tokenizer from_json(std::string_view tokenizer_json, std::string_view config_json, const std::string& place);
+    static Tokenizer from_json(std::string_view tokenizer_json, std::string_view config_json,
+                               const std::string& place);
 
     Tokenizer(Tokenizer&&) noexcept;
     Tokenizer& operator=(Tokenizer&&) noexcept;
     ~Tokenizer();
 
-    /// Ids of `text`. `add_special_tokens` runs the post-processor (BOS and EOS as the checkpoint says). The same ids
-    /// with any `beginning`; one that fits saves time.
+    /// Ids of `text`. `add_special_tokens` runs the post-processor (BOS and EOS as the checkpoint
+    /// says). The same ids with any `beginning`; one that fits saves time.
     std::vector<TokenId> encode(std::string_view text, bool add_special_tokens,
                                 const TextBeginning& beginning = {}) const;
     /// For texts that begin with `text`. `earlier`, if it is a beginning of `text`, saves time.
     TextBeginning begin(std::string_view text, const TextBeginning& earlier = {}) const;
-    /// Text of `ids`. clean_up_tokenization_spaces is applied as tokenizer_config.json says. May end in a partial
-    /// character, which becomes U+FFFD.
+    /// Text of `ids`. clean_up_tokenization_spaces is applied as tokenizer_config.json says. May
+    /// end in a partial character, which becomes U+FFFD.
     std::string decode(const std::vector<TokenId>& ids, bool skip_special_tokens) const;
 
     /// Size of the vocabulary with added tokens: the highest id + 1.
@@ -67,8 +68,8 @@ class Tokenizer {
     std::unique_ptr<State> state_;
 };
 
-/// Decodes a growing id sequence without ever emitting half a UTF-8 character. The concatenation of all
-/// returned pieces and finish() equals decode(all ids) wherever the tokenizer's decoding is
+/// Decodes a growing id sequence without ever emitting half a UTF-8 character. The concatenation of
+/// all returned pieces and finish() equals decode(all ids) wherever the tokenizer's decoding is
 /// prefix-stable.
 class IncrementalDecoder {
  public:

@@ -11,17 +11,18 @@ namespace {
 
 #if defined(MUSTER_X86_KERNELS)
 
-#define MUSTER_TIMES_12(op) \
-    op("0") op("1") op("2") op("3") op("4") op("5") op("6") op("7") op("8") op("9") op("10") op("11")
-#define MUSTER_TIMES_24(op)                                                                        \
-    MUSTER_TIMES_12(op)                                                                            \
-    op("12") op("13") op("14") op("15") op("16") op("17") op("18") op("19") op("20") op("21") op("22") \
-        op("23")
-#define MUSTER_CLOBBER_16                                                                        \
-    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",     \
+#define MUSTER_TIMES_12(op)                                                                  \
+    op("0") op("1") op("2") op("3") op("4") op("5") op("6") op("7") op("8") op("9") op("10") \
+        op("11")
+#define MUSTER_TIMES_24(op)                                                                   \
+    MUSTER_TIMES_12(op)                                                                       \
+    op("12") op("13") op("14") op("15") op("16") op("17") op("18") op("19") op("20") op("21") \
+        op("22") op("23")
+#define MUSTER_CLOBBER_16                                                                    \
+    "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", \
         "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
-#define MUSTER_CLOBBER_32                                                                        \
-    MUSTER_CLOBBER_16, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23",   \
+#define MUSTER_CLOBBER_32                                                                      \
+    MUSTER_CLOBBER_16, "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", \
         "xmm24", "xmm25", "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31"
 
 constexpr float kOne = 1.0f, kSmall = 0x1p-20f;
@@ -109,8 +110,7 @@ void plain(std::uint64_t iterations) {
 
 PeakLoop f32_peak_loop(Isa isa) {
 #if defined(MUSTER_X86_KERNELS)
-    if (isa >= Isa::avx512)
-        return {"AVX-512 FMA", fma_avx512, 24 * 16 * 2};
+    if (isa >= Isa::avx512) return {"AVX-512 FMA", fma_avx512, 24 * 16 * 2};
     if (isa == Isa::avx2) return {"AVX2 FMA", fma_avx2, 12 * 8 * 2};
 #endif
     (void)isa;

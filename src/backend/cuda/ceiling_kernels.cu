@@ -1,9 +1,7 @@
 #include "cuda/ceilings.h"
+#include "cuda/elements.cuh"
 #include "cuda/launch.cuh"
 #include "muster/base/error.h"
-
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 
 namespace muster::cuda {
 
@@ -16,21 +14,6 @@ __device__ __forceinline__ std::uint32_t scramble(std::uint32_t x) {
     return (x >> 22) ^ x;
 }
 
-template <typename T>
-__device__ __forceinline__ T from_float(float x);
-template <>
-__device__ __forceinline__ float from_float<float>(float x) {
-    return x;
-}
-template <>
-__device__ __forceinline__ __half from_float<__half>(float x) {
-    return __float2half_rn(x);
-}
-template <>
-__device__ __forceinline__ __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
-    return __float2bfloat16_rn(x);
-}
-
 /// A sum of four uniform bytes has the shape of a normal distribution, well enough.
 template <typename T>
 __global__ void fill_kernel(T* to, std::int64_t count) {
@@ -40,7 +23,7 @@ __global__ void fill_kernel(T* to, std::int64_t count) {
         const std::uint32_t bits = scramble(static_cast<std::uint32_t>(i));
         const std::uint32_t sum =
             (bits & 255u) + (bits >> 8 & 255u) + (bits >> 16 & 255u) + (bits >> 24);
-        to[i] = from_float<T>((static_cast<float>(sum) - 510.0f) / 147.8f);
+        to[i] = from_f32<T>((static_cast<float>(sum) - 510.0f) / 147.8f);
     }
 }
 

@@ -3,32 +3,12 @@
 
 #include <doctest/doctest.h>
 
-#include <cstring>
-#include <random>
-
+#include "golden_model.h"
 #include "model_test.h"
 
 using namespace muster;
 
 namespace {
-
-std::string golden_model(const std::string& name) {
-    return std::string(MUSTER_SOURCE_DIR) + "/tests/golden/models/" + name;
-}
-
-/// Long enough for three pages, the sliding window and the limit of dynamic rope.
-std::vector<std::int32_t> random_tokens(std::size_t count) {
-    const unsigned seed = std::random_device{}();
-    MESSAGE("seed ", seed);
-    std::mt19937 random(seed);
-    std::vector<std::int32_t> ids(count);
-    for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random() % 61);
-    return ids;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 const std::vector<std::string> kNames = {"llama-biases",       "llama-bf16-sharded",
                                          "llama-f16",          "llama-one-kv-head",

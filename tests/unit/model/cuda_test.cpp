@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <random>
 
 #include "cuda/cuda_backend.h"
+#include "golden_model.h"
 #include "model_test.h"
 #include "muster/base/error.h"
 
@@ -25,23 +24,6 @@ TestModel::MakeBackend on_device(bool record = true, bool tp_invariant = false) 
         options.tp_invariant = tp_invariant;
         return cuda::make_backend(options, group);
     };
-}
-
-std::string golden_model(const std::string& name) {
-    return std::string(MUSTER_SOURCE_DIR) + "/tests/golden/models/" + name;
-}
-
-std::vector<std::int32_t> random_tokens(std::size_t count) {
-    const unsigned seed = std::random_device{}();
-    MESSAGE("seed ", seed);
-    std::mt19937 random(seed);
-    std::vector<std::int32_t> ids(count);
-    for (std::int32_t& id : ids) id = static_cast<std::int32_t>(random() % 61);
-    return ids;
-}
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
 /// The largest distance; NaN counts as large.
