@@ -23,8 +23,14 @@ Projection mlp_projection(const ModelConfig& c, const ShardPlan& p, const std::s
     return {name, c.intermediate_size, p.first_intermediate, p.first_intermediate + p.intermediate};
 }
 
-Tensor norm(Weights& weights, const ModelConfig& config, const std::string& name) {
-    return weights.vector({WeightSlice::vector(name, config.hidden_size, 0, config.hidden_size)});
+RmsNorm norm(Weights& weights, const ModelConfig& config, const std::string& name,
+             std::int64_t size) {
+    return {weights.vector({WeightSlice::vector(name, size, 0, size)}),
+            static_cast<float>(config.norm_eps)};
+}
+
+RmsNorm head_norm(Weights& weights, const ModelConfig& config, const std::string& name) {
+    return config.qk_norm ? norm(weights, config, name, config.head_dim) : RmsNorm{};
 }
 
 std::string layer_prefix(std::int64_t index) {
@@ -54,33 +60,38 @@ const char* tied_name(Weights& weights) {
 
 DecoderLayer::DecoderLayer(Weights& weights, const ModelConfig& c, const ShardPlan& p,
                            std::int64_t index)
-    : attention_norm(norm(weights, c, layer_prefix(index) + "input_layernorm.weight")),
-      mlp_norm(norm(weights, c, layer_prefix(index) + "post_attention_layernorm.weight")),
+    : attention_norm(norm(weights, c, layer_prefix(index) + "input_layernorm.weight", c.hidden_size)),
+      mlp_norm(norm(weights, c, layer_prefix(index) + "post_attention_layernorm.weight",
+                    c.hidden_size)),
+      q_norm(head_norm(weights, c, layer_prefix(index) + "self_attn.q_norm.weight")),
+      k_norm(head_norm(weights, c, layer_prefix(index) + "self_attn.k_norm.weight")),
       qkv(weights, qkv_projections(c, p, layer_prefix(index) + "self_attn."), c.hidden_size,
-          c.attention_bias),
+          c.qkv_bias),
       gate_up(weights, mlp_projection(c, p, layer_prefix(index) + "mlp.gate_proj"),
               mlp_projection(c, p, layer_prefix(index) + "mlp.up_proj"), c.hidden_size, c.mlp_bias),
       output(weights, layer_prefix(index) + "self_attn.o_proj", c.hidden_size,
              c.num_heads * c.head_dim, p.first_head * c.head_dim,
-             (p.first_head + p.heads) * c.head_dim, p.local_shards, c.attention_bias),
+             (p.first_head + p.heads) * c.head_dim, p.local_shards, c.output_bias),
       down(weights, layer_prefix(index) + "mlp.down_proj", c.hidden_size, c.intermediate_size,
            p.first_intermediate, p.first_intermediate + p.intermediate, p.local_shards,
            c.mlp_bias) {}
 
 std::uint64_t DecoderLayer::bytes() const {
-    return vector_bytes(attention_norm) + vector_bytes(mlp_norm) + qkv.bytes() + gate_up.bytes() +
-           output.bytes() + down.bytes();
+    std::uint64_t total = qkv.bytes() + gate_up.bytes() + output.bytes() + down.bytes();
+    for (const RmsNorm* norm : {&attention_norm, &mlp_norm, &q_norm, &k_norm})
+        total += vector_bytes(norm->weight);
+    return total;
 }
 
 DecoderWeights::DecoderWeights(Weights& weights, const ModelConfig& config, const ShardPlan& plan)
     : embeddings(weights.table(config.tie_embeddings ? tied_name(weights) : kEmbeddings,
                                config.vocab_size, config.hidden_size)),
       layers(load_layers(weights, config, plan)),
-      final_norm(norm(weights, config, "model.norm.weight")),
+      final_norm(norm(weights, config, "model.norm.weight", config.hidden_size)),
       head(weights, config.tie_embeddings ? tied_name(weights) : kHead, config, plan) {}
 
 std::uint64_t DecoderWeights::bytes() const {
-    std::uint64_t total = vector_bytes(final_norm) + head.bytes();
+    std::uint64_t total = vector_bytes(final_norm.weight) + head.bytes();
     for (const DecoderLayer& layer : layers) total += layer.bytes();
     return total;
 }
@@ -178,10 +189,14 @@ Tensor Decoder::forward(const StepBatch& batch, KvCache& kv) {
                           .sequences = batch.sequences,
                           .memory = {step.residual.data(), kv.keys[0].data()}};
     backend_.run_step(input, [&] {
+        const std::vector<DecoderLayer>& layers = weights_.layers;
+        const RmsNorm& first = layers.front().attention_norm;
         backend_.embed(weights_.embeddings, batch.tokens, step.residual);
-        for (std::size_t i = 0; i < weights_.layers.size(); ++i) {
-            attention_block(weights_.layers[i], batch, kv.keys[i], kv.values[i], step);
-            mlp_block(weights_.layers[i], step);
+        backend_.rms_norm(step.residual, first.weight, first.eps, step.normed);
+        for (std::size_t i = 0; i < layers.size(); ++i) {
+            const bool last = i + 1 == layers.size();
+            attention_block(layers[i], batch, kv.keys[i], kv.values[i], step);
+            mlp_block(layers[i], last ? nullptr : &layers[i + 1].attention_norm, step);
         }
     });
     return final_hidden(batch, step);
@@ -200,35 +215,27 @@ void Decoder::set_positions(const StepBatch& batch, const Workspace& step) {
 
 void Decoder::attention_block(const DecoderLayer& layer, const StepBatch& batch, const Tensor& keys,
                               const Tensor& values, const Workspace& step) {
-    const std::int64_t q_size = plan_.heads * config_.head_dim,
-                       kv_size = plan_.kv_heads * config_.head_dim;
-    const Tensor q = step.qkv.column_range(0, q_size);
-    const Tensor k = step.qkv.column_range(q_size, q_size + kv_size);
-    const Tensor v = step.qkv.column_range(q_size + kv_size, q_size + 2 * kv_size);
+    const Tensor q = step.qkv.column_range(0, plan_.heads * config_.head_dim);
     const auto scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(config_.head_dim)));
 
-    backend_.rms_norm(step.residual, layer.attention_norm, static_cast<float>(config_.norm_eps),
-                      step.normed);
     layer.qkv.forward(backend_, step.normed, step.qkv);
-    backend_.rope(step.qkv.column_range(0, q_size + kv_size), step.cos_sin, config_.head_dim);
-    backend_.store_kv(k, v, batch.sequences, config_.head_dim, keys, values);
+    backend_.prepare_attention(step.qkv, layer.q_norm, layer.k_norm, step.cos_sin, batch.sequences,
+                               config_.head_dim, keys, values);
     backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale,
                        config_.sliding_window, step.attended);
-    layer.output.forward(backend_, step.attended, step.residual);
+    layer.output.forward(backend_, step.attended, step.residual, &layer.mlp_norm, step.normed);
 }
 
-void Decoder::mlp_block(const DecoderLayer& layer, const Workspace& step) {
-    backend_.rms_norm(step.residual, layer.mlp_norm, static_cast<float>(config_.norm_eps),
-                      step.normed);
+void Decoder::mlp_block(const DecoderLayer& layer, const RmsNorm* next, const Workspace& step) {
     layer.gate_up.forward(backend_, step.normed, step.activated);
-    layer.down.forward(backend_, step.activated, step.residual);
+    layer.down.forward(backend_, step.activated, step.residual, next, step.normed);
 }
 
 Tensor Decoder::final_hidden(const StepBatch& batch, const Workspace& step) {
     const auto n = static_cast<std::int64_t>(batch.output_rows.size());
     const Tensor outputs = step.outputs.row_range(0, n), hidden = step.hidden.row_range(0, n);
     backend_.gather_rows(step.residual, batch.output_rows, outputs);
-    backend_.rms_norm(outputs, weights_.final_norm, static_cast<float>(config_.norm_eps), hidden);
+    backend_.rms_norm(outputs, weights_.final_norm.weight, weights_.final_norm.eps, hidden);
     return hidden;
 }
 

@@ -20,7 +20,8 @@ struct DecoderLayer {
                  std::int64_t index);
     std::uint64_t bytes() const;
 
-    Tensor attention_norm, mlp_norm;  ///< [hidden] f32
+    RmsNorm attention_norm, mlp_norm;  ///< [hidden]
+    RmsNorm q_norm, k_norm;            ///< [head_dim], or empty
     ColumnParallelLinear qkv;
     GatedLinear gate_up;
     RowParallelLinear output, down;
@@ -33,7 +34,7 @@ struct DecoderWeights {
 
     Tensor embeddings;  ///< [vocab, hidden] in the stored type
     std::vector<DecoderLayer> layers;
-    Tensor final_norm;  ///< [hidden] f32
+    RmsNorm final_norm;  ///< [hidden]
     VocabParallelHead head;
 };
 
@@ -58,7 +59,8 @@ class Decoder : public Model {
     void set_positions(const StepBatch& batch, const Workspace& step);
     void attention_block(const DecoderLayer& layer, const StepBatch& batch, const Tensor& keys,
                          const Tensor& values, const Workspace& step);
-    void mlp_block(const DecoderLayer& layer, const Workspace& step);
+    /// `next` is the norm that its result goes into, if any.
+    void mlp_block(const DecoderLayer& layer, const RmsNorm* next, const Workspace& step);
     Tensor final_hidden(const StepBatch& batch, const Workspace& step);
 
     Checkpoint checkpoint_;

@@ -54,8 +54,12 @@ RowParallelLinear::RowParallelLinear(Weights& weights, const std::string& name, 
     if (bias) bias_ = weights.vector({WeightSlice::vector(name + ".bias", n, 0, n)});
 }
 
-void RowParallelLinear::forward(Backend& backend, const Tensor& x, const Tensor& residual) const {
-    backend.matmul_add(x, *matrix_, bias_, residual);
+void RowParallelLinear::forward(Backend& backend, const Tensor& x, const Tensor& residual,
+                                const RmsNorm* norm, const Tensor& normed) const {
+    if (norm == nullptr)
+        backend.matmul_add(x, *matrix_, bias_, residual);
+    else
+        backend.matmul_add_norm(x, *matrix_, bias_, residual, *norm, normed);
 }
 
 std::uint64_t RowParallelLinear::bytes() const {

@@ -52,8 +52,10 @@ class RowParallelLinear {
     /// W [n, k]; this rank's inputs are [k_begin, k_end).
     RowParallelLinear(Weights& weights, const std::string& name, std::int64_t n, std::int64_t k,
                       std::int64_t k_begin, std::int64_t k_end, int k_shards, bool bias);
-    /// residual [rows, n] f32 += …, x [rows, local k] compute. Collective over the group.
-    void forward(Backend& backend, const Tensor& x, const Tensor& residual) const;
+    /// residual [rows, n] f32 += …, x [rows, local k] compute; then normed [rows, n] compute ← the
+    /// residual by `norm`, unless that is null. Collective over the group.
+    void forward(Backend& backend, const Tensor& x, const Tensor& residual, const RmsNorm* norm,
+                 const Tensor& normed) const;
     std::uint64_t bytes() const;
 
  private:

@@ -30,18 +30,15 @@ std::uint64_t layer_matrix_bytes(const ModelConfig& config, const ShardPlan& pla
            bytes(config.dtype, 2 * f, hidden, 1) + bytes(config.dtype, hidden, f, shards);
 }
 
-/// Elements of each vector of a layer: the two norms, then biases.
+/// Elements of each vector of a layer: the norms, then biases.
 std::vector<std::int64_t> layer_vectors(const ModelConfig& config, const ShardPlan& plan) {
     const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
     const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
     std::vector<std::int64_t> sizes{hidden, hidden};
-    const auto add = [&](bool used, std::int64_t first, std::int64_t second) {
-        if (!used) return;
-        sizes.push_back(first);
-        sizes.push_back(second);
-    };
-    add(config.attention_bias, q + 2 * kv, hidden);
-    add(config.mlp_bias, 2 * f, hidden);
+    if (config.qk_norm) sizes.insert(sizes.end(), 2, config.head_dim);
+    if (config.qkv_bias) sizes.push_back(q + 2 * kv);
+    if (config.output_bias) sizes.push_back(hidden);
+    if (config.mlp_bias) sizes.insert(sizes.end(), {2 * f, hidden});
     return sizes;
 }
 

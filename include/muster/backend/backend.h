@@ -9,7 +9,9 @@
 //   * virtual shards are folded by a balanced binary tree over the shard index;
 //   * attention adds over keys in ascending position order, in blocks of kKvPageTokens positions
 //     that its running maximum is taken over;
-//   * reductions over a vector (norms) use one fixed order.
+//   * reductions over a vector (norms) use one fixed order;
+//   * experts of a row are added in ascending order, each times its weight by fused multiply-add,
+//     within one virtual shard, before the shards are folded.
 // A row's result never depends on which other rows are in the call.
 
 #include <array>
@@ -76,6 +78,34 @@ struct VocabStats {
     std::int32_t argmax = 0;  ///< global id of the largest logit; lowest id on ties
 };
 
+/// A token and its logit.
+struct TopLogit {
+    float logit = 0;
+    std::int32_t token = -1;  ///< global id; −1: there is none
+};
+
+/// Weights [n] f32 and epsilon of an RMSNorm.
+struct RmsNorm {
+    Tensor weight;
+    float eps = 0;
+};
+
+/// One expert of a mixture: what matmul_silu_mul and matmul_add take.
+struct Expert {
+    const Matrix* gate_up = nullptr;
+    const Matrix* down = nullptr;
+};
+
+/// How a row of router logits becomes experts and weights: softmax over all experts in f32, then the
+/// `top_k` largest, the lower index on ties.
+struct ExpertRouting {
+    int top_k = 1;
+    bool normalize = true;  ///< the weights of the chosen ones are divided by their sum
+};
+
+/// Most candidates per row that top_logits gives.
+inline constexpr int kMaxTopLogits = 256;
+
 /// Tokens per KV page, the same in every backend.
 inline constexpr std::int32_t kKvPageTokens = 64;
 
@@ -104,6 +134,7 @@ struct StepLimits {
     std::int64_t max_context = 1;          ///< longest sequence, in tokens
     std::int64_t vocab_rows = 1;           ///< of the output head
     int vocab_shards = 1;
+    std::int64_t experts = 0, experts_per_row = 0;  ///< of a mixture; `intermediate` is one's
 };
 
 class Backend {
@@ -163,6 +194,22 @@ class Backend {
     /// [2f] f32, which may be empty. `w` comes from load_gate_up.
     virtual void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                                  const Tensor& out) = 0;
+    /// matmul_add, then out [rows, n] compute ← rms_norm of the residual. Collective over the group.
+    virtual void matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
+                                 const Tensor& residual, const RmsNorm& norm, const Tensor& out) {
+        matmul_add(x, w, bias, residual);
+        rms_norm(residual, norm.weight, norm.eps, out);
+    }
+    /// residual [rows, n] f32 += Σ over a row's experts e, ascending, of weight_e · down_e(silu(g) ·
+    /// u), [g | u] = gate_up_e(x); x [rows, k] compute, router logits [rows, experts] f32. Within
+    /// each virtual shard of `down`; the shards are folded over the group as by matmul_add.
+    /// Collective over the group.
+    virtual void experts_add(const Tensor& x, const Tensor& router_logits,
+                             const ExpertRouting& routing, std::span<const Expert> experts,
+                             const Tensor& residual);
+    /// Every head of x [rows, heads·d] f32 in place: x · rsqrt(mean(x²) + eps) · weight [d], not
+    /// rounded in between.
+    virtual void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim);
     /// Rotates pairs (i, i + d/2) of every head of x [rows, heads·d] f32 in place.
     /// cos_sin [rows, d] f32 holds d/2 cosines, then d/2 sines.
     virtual void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) = 0;
@@ -172,6 +219,13 @@ class Backend {
     virtual void store_kv(const Tensor& k, const Tensor& v,
                           std::span<const AttentionSequence> sequences, std::int64_t head_dim,
                           const Tensor& keys, const Tensor& values) = 0;
+    /// What a step's q, k and v need before attention, qkv [rows, (heads + 2 · kv_heads)·d] f32 in
+    /// this order: norm_heads of q and k unless the weights are empty, rope of q and k in place,
+    /// store_kv of k and v. Afterwards only q is of use in qkv.
+    virtual void prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
+                                   const Tensor& cos_sin,
+                                   std::span<const AttentionSequence> sequences,
+                                   std::int64_t head_dim, const Tensor& keys, const Tensor& values);
     /// Page `to` of a cache of keys or values becomes a copy of page `from`.
     virtual void copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) = 0;
     /// Causal attention. q [rows, heads·d] f32 (view allowed) over pages; `window` > 0 keeps the
@@ -191,6 +245,17 @@ class Backend {
                              std::int64_t vocab_real, int shards,
                              std::span<const LogitTarget> targets, std::span<VocabStats> stats,
                              std::span<float> target_logits) = 0;
+
+    /// For every row of x [rows, hidden] compute and this rank's head, both as in score_vocab: the
+    /// `count` ≤ kMaxTopLogits largest logits, the lower id first on ties, best first, in
+    /// candidates [rows, count] (NaN counts as −infinity); and sums [shards, rows]: Σ exp((logit −
+    /// max of the row in that shard) · inverse_temperatures[row]), that maximum in maxima [shards,
+    /// rows].
+    virtual void top_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                            std::int64_t vocab_real, int shards, int count,
+                            std::span<const float> inverse_temperatures,
+                            std::span<TopLogit> candidates, std::span<float> maxima,
+                            std::span<double> sums);
 
     // --- the tensor-parallel group: copies only -------------------------------------------------
     virtual int tp_size() const = 0;

@@ -33,7 +33,12 @@ struct ModelConfig {
     std::int64_t max_positions = 0;
     double norm_eps = 1e-6;
     std::int64_t sliding_window = 0;  ///< 0: none; else exactly this many keys, self included
-    bool tie_embeddings = false, attention_bias = false, mlp_bias = false;
+    bool tie_embeddings = false;
+    bool qkv_bias = false, output_bias = false, mlp_bias = false;
+    bool qk_norm = false;  ///< RMSNorm of every head of queries and keys
+    /// A mixture of experts in every block, each of intermediate_size; 0: none.
+    std::int64_t num_experts = 0, experts_per_token = 0;
+    bool normalize_expert_weights = true;  ///< see ExpertRouting
     RopeSpec rope;
     DType dtype = DType::f32;           ///< compute type
     std::vector<std::int32_t> eos_ids;  ///< from generation_config.json, else config.json

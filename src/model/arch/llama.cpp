@@ -16,7 +16,7 @@ void read_llama_config(ConfigReader& reader, ModelConfig& config) {
                                    .max_positions = 2048,
                                    .norm_eps = 1e-6};
     read_decoder_config(reader, defaults, config);
-    config.attention_bias = reader.boolean_or("attention_bias", false);
+    config.qkv_bias = config.output_bias = reader.boolean_or("attention_bias", false);
     config.mlp_bias = reader.boolean_or("mlp_bias", false);
 }
 

@@ -91,10 +91,12 @@ TEST_CASE("null is not absent") {
 
 TEST_CASE("only Llama has biases, only Mistral a window") {
     const std::string keys = R"("attention_bias": true, "mlp_bias": true, "sliding_window": 7)";
-    CHECK(load(keys).attention_bias);
+    CHECK(load(keys).qkv_bias);
+    CHECK(load(keys).output_bias);
     CHECK(load(keys).mlp_bias);
     CHECK(load(keys).sliding_window == 0);
-    CHECK_FALSE(load(keys, "MistralForCausalLM").attention_bias);
+    CHECK_FALSE(load(keys, "MistralForCausalLM").qkv_bias);
+    CHECK_FALSE(load(keys, "MistralForCausalLM").output_bias);
     CHECK(load(keys, "MistralForCausalLM").sliding_window == 7);
 }
 

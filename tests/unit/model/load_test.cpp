@@ -43,7 +43,7 @@ TEST_CASE("missing and ill-shaped tensors are all named, before anything is load
     CHECK(error.find("q_proj") == std::string::npos);
     RandomCheckpoint no_biases;
     CHECK(load_error(no_biases, [](ModelConfig& c) {
-              c.attention_bias = true;
+              c.qkv_bias = c.output_bias = true;
           }).find("missing tensor model.layers.0.self_attn.o_proj.bias [72]") != std::string::npos);
     RandomCheckpoint whole;
     CHECK(load_error(whole) == "no error");

@@ -1,0 +1,34 @@
+#include "muster/backend/backend.h"
+
+#include "muster/base/error.h"
+
+namespace muster {
+
+void Backend::experts_add(const Tensor&, const Tensor&, const ExpertRouting&,
+                          std::span<const Expert>, const Tensor&) {
+    throw InternalError("experts_add: not in this backend");
+}
+
+void Backend::norm_heads(const Tensor&, const RmsNorm&, std::int64_t) {
+    throw InternalError("norm_heads: not in this backend");
+}
+
+void Backend::top_logits(const Tensor&, const Matrix&, std::int64_t, std::int64_t, int, int,
+                         std::span<const float>, std::span<TopLogit>, std::span<float>,
+                         std::span<double>) {
+    throw InternalError("top_logits: not in this backend");
+}
+
+void Backend::prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
+                                const Tensor& cos_sin,
+                                std::span<const AttentionSequence> sequences,
+                                std::int64_t head_dim, const Tensor& keys, const Tensor& values) {
+    const std::int64_t kv = keys.row_size() / kKvPageTokens, q = qkv.row_size() - 2 * kv;
+    const Tensor k = qkv.column_range(q, q + kv), v = qkv.column_range(q + kv, q + 2 * kv);
+    if (!q_norm.weight.empty()) norm_heads(qkv.column_range(0, q), q_norm, head_dim);
+    if (!k_norm.weight.empty()) norm_heads(k, k_norm, head_dim);
+    rope(qkv.column_range(0, q + kv), cos_sin, head_dim);
+    store_kv(k, v, sequences, head_dim, keys, values);
+}
+
+}  // namespace muster
