@@ -165,3 +165,48 @@ TEST_CASE("models on devices: the same bits for tp = 1, 2, 4 with virtual shards
         test_world().barrier();
     }
 }
+
+TEST_CASE("a plan made without a device is what a model takes of one") {
+    struct Form {
+        DType dtype;
+        bool biases, tied;
+        std::int64_t vocab;
+    };
+    for (const Form& form :
+         {Form{DType::f32, false, false, 301}, Form{DType::bf16, true, false, 4000},
+          Form{DType::bf16, false, true, 640}}) {
+        RandomCheckpoint checkpoint;
+        checkpoint.head_dim = 16;
+        checkpoint.dtype = form.dtype;
+        checkpoint.biases = form.biases;
+        checkpoint.tied = form.tied;
+        checkpoint.vocab = form.vocab;
+        checkpoint.write();
+        for_degrees([&](Communicator group) {
+            for (const bool invariant : {false, true}) {
+                CAPTURE(invariant);
+                const int tp = group.size();
+                TestModel test(checkpoint.directory, "", on_device(invariant), group.duplicate());
+                const ModelConfig& config = test.model->config();
+                const auto& arena = dynamic_cast<cuda::CudaBackend&>(*test.backend).arena();
+                const MemoryPlan plan =
+                    plan_cuda_memory(config, {.tp = tp,
+                                              .tp_invariant = invariant,
+                                              .kv_tokens = 64 * kKvPageTokens,
+                                              .max_step_rows = 1024,
+                                              .max_context = config.max_positions,
+                                              .stored = form.dtype});
+                // Logits are allocated when they are asked for; holes are left when biases are put
+                // together.
+                constexpr std::uint64_t kHoles = std::uint64_t{1} << 20;
+                const std::uint64_t logits =
+                    cuda_matrix_bytes(DType::f32, 16, config.vocab_size, 1) * 2;
+                CHECK(arena.used() <= plan.total());
+                CHECK(arena.used() + kHoles + logits >= plan.total());
+                (void)test.logits(sequences_of(1, static_cast<unsigned>(form.vocab)));
+                CHECK(arena.used() <= plan.total());
+            }
+        });
+        test_world().barrier();
+    }
+}
