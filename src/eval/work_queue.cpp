@@ -84,8 +84,10 @@ class Server {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
         sends_.clear();
-        progress_.set_total(
-            total_done());  // generations that ended early never cost what they might have
+        // Generations that ended early never cost what they might have; what several ranks begin
+        // with cost more than was planned.
+        progress_.set_total(total_done());
+        progress_.update(total_done());
         progress_.finish();
     }
 

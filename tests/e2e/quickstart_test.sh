@@ -8,6 +8,8 @@ eval_file=$source_folder/configs/quickstart/eval.json
 succeeds plan on 0 plan "$eval_file" --ranks 4 --tp 2
 grep -q 'quickstart_creatures' plan.log || fail "plan does not name the tasks"
 succeeds run on 4 run "$eval_file" --output quickstart.h5
+# Ranks that begin with the same prompt each compute it, which is more than was planned.
+grep -q '^evaluate: 100% of ' run.log || { fail "the progress does not end at 100%"; grep '^evaluate' run.log; }
 succeeds verify on 0 verify quickstart.h5
 grep -q 'verified' verify.log || fail "verify is silent"
 
