@@ -14,6 +14,7 @@ constexpr std::int32_t kPages = 24;
 
 /// How a scene is computed; none of it may show in the result.
 struct Way {
+    std::string backend = "cpu";
     cpu::Isa isa = cpu::available_isas().back();
     int threads = 1;
     std::int64_t chunk = 1000;  ///< rows of a sequence in one step
@@ -29,15 +30,18 @@ struct Scene {
     std::vector<std::int64_t> lengths;
     std::vector<std::vector<float>> q, k, v;  ///< per sequence [length, heads · d]
 
-    Scene(RandomInput& input, DType type, std::int64_t group_size, std::int64_t head_dim)
+    Scene(RandomInput& input, const std::string& backend, DType type, std::int64_t group_size,
+          std::int64_t head_dim)
         : kv_heads(input.integer(1, 2)),
           group(group_size),
           d(head_dim),
           window(input.integer(0, 1) == 0 ? input.integer(1, 90) : 0),
           dtype(type) {
-        // Long enough for several pages, but the portable kernels have to be done, too.
-        const auto most =
-            static_cast<std::int64_t>(std::sqrt(1.6e7 / static_cast<double>(kv_heads * group * d)));
+        // Long enough for several pages, but the portable kernels and a device of fibers have to be
+        // done, too.
+        const double budget = backend == "cpu" ? 1.6e7 : 4e6;
+        const auto most = static_cast<std::int64_t>(
+            std::sqrt(budget / static_cast<double>(kv_heads * group * d)));
         const std::int64_t longest = std::clamp<std::int64_t>(most, 70, 200);
         for (const std::int64_t length :
              {longest, input.integer(1, longest / 2), std::int64_t{1}}) {
@@ -98,7 +102,8 @@ struct Scene {
 
     /// Attention of every row, per sequence [length, heads · d].
     std::vector<std::vector<float>> run(const Way& way) const {
-        TestBackend backend(way.isa, way.threads);
+        TestBackend backend =
+            way.backend == "cpu" ? TestBackend(way.isa, way.threads) : TestBackend(way.backend);
         const Tensor keys = cache(backend, way.garbage), values = cache(backend, way.garbage);
         const auto pages = deal_pages(way.page_seed);
         std::vector<std::vector<float>> out(lengths.size());
@@ -168,49 +173,116 @@ struct Scene {
         }
         return result;
     }
+    /// The largest distance from the exact result in a row's random head, in units of what rounding
+    /// allows.
+    double worst_error(RandomInput& input, const std::vector<std::vector<float>>& got) const {
+        // The weights and the result are rounded to the type, weights of f16 below 2^-14 to a
+        // multiple of 2^-24. Scores of f32 are good to some units of their last place, and so
+        // are the logarithms of the weights.
+        const double unit = dtype == DType::f32 ? 0 : dtype == DType::f16 ? 0x1p-11 : 0x1p-8;
+        const double step = dtype == DType::f16 ? 0x1p-25 : 0;
+        double worst = 0;
+        for (std::size_t s = 0; s < lengths.size(); ++s) {
+            for (std::int64_t t = 0; t < lengths[s]; ++t) {
+                const std::int64_t heads = kv_heads * group;
+                const std::int64_t head = input.integer(0, heads - 1);
+                const std::vector<Exact> truth = exact(s, t, head);
+                for (std::int64_t i = 0; i < d; ++i) {
+                    const auto at = static_cast<std::size_t>((t * heads + head) * d + i);
+                    const Exact& e = truth[static_cast<std::size_t>(i)];
+                    const double allowed = unit * (e.mean_size + std::abs(e.value)) +
+                                           step * (e.spread + 1) + 4e-6 * (e.mean_size + 0.01);
+                    const double error = std::abs(got[s][at] - e.value) / allowed;
+                    if (!(error <= worst)) worst = error;
+                }
+            }
+        }
+        return worst;
+    }
+    /// Steps of any size, page numbers and unseen memory make no difference to `whole`.
+    void check_ways(const std::string& name, const std::vector<std::vector<float>>& whole) const;
+    /// One sequence stores what two others begin with.
+    void check_shared_pages(const std::string& name) const;
 };
 
 bool same(const std::vector<std::vector<float>>& a, const std::vector<std::vector<float>>& b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_bits);
 }
 
+void Scene::check_ways(const std::string& name,
+                       const std::vector<std::vector<float>>& whole) const {
+    for (const std::int64_t chunk : {1, 5, 64, 77})
+        CHECK(same(run({.backend = name, .threads = 2, .chunk = chunk}), whole));
+    CHECK(same(run({.backend = name, .threads = 3, .together = false, .page_seed = 2}), whole));
+    // Unseen memory: values that would show if they were multiplied, even by zero.
+    for (const float garbage : {0.0f, -1e30f, std::numeric_limits<float>::infinity()})
+        CHECK(same(run({.backend = name, .chunk = 7, .garbage = garbage}), whole));
+}
+
+void Scene::check_shared_pages(const std::string& name) const {
+    const std::int64_t shared = 2 * kKvPageTokens, length = lengths[0];
+    REQUIRE(length > shared + 2);
+    const std::vector<float> whole = run({.backend = name})[0];
+    TestBackend backend(name);
+    const Tensor keys = cache(backend, std::numeric_limits<float>::quiet_NaN());
+    const Tensor values = cache(backend, std::numeric_limits<float>::quiet_NaN());
+    // One sequence stores the shared part and stays; two others read it and go on for
+    // themselves, the last of them on copies of half-filled pages.
+    const std::vector<std::int32_t> first = {5, 3, 9, 11}, second = {5, 3, 7, 8},
+                                    third = {5, 3, 2, 1};
+    std::vector<float> qkv;
+    const std::int64_t begin = shared + 1;
+    append_rows(0, 0, begin, qkv);
+    const AttentionSequence prefix{0, static_cast<std::int32_t>(begin), 0, second};
+    step(backend, qkv, {&prefix, 1}, keys, values);
+    for (const std::int32_t page : {9, 2}) {
+        backend->copy_kv_page(keys, 7, page);
+        backend->copy_kv_page(values, 7, page);
+    }
+    qkv.clear();
+    std::vector<AttentionSequence> sequences;
+    const auto rows = static_cast<std::int32_t>(length - begin);
+    for (const std::vector<std::int32_t>* pages : {&first, &second, &third}) {
+        sequences.push_back({rows * static_cast<std::int32_t>(sequences.size()), rows,
+                             static_cast<std::int32_t>(begin), *pages});
+        append_rows(0, begin, length, qkv);
+    }
+    const std::vector<float> got = step(backend, qkv, sequences, keys, values);
+    const std::int64_t width = q_width();
+    const std::vector<float> expected(whole.begin() + begin * width, whole.end());
+    for (std::ptrdiff_t s = 0; s < 3; ++s) {
+        const auto from = got.begin() + s * rows * width;
+        CHECK(same_bits(std::vector<float>(from, from + rows * width), expected));
+    }
+}
+
 constexpr std::int64_t kGroups[] = {1, 3, 7, 8, 16};
-constexpr std::int64_t kHeadDims[] = {2, 8, 16, 40, 64, 80, 96, 128, 256};
+/// Head sizes that a backend computes; the CPU's may be any even number.
+std::vector<std::int64_t> head_dims(const std::string& backend) {
+    if (backend == "cpu") return {2, 8, 16, 40, 64, 80, 96, 128, 256};
+    return {8, 16, 32, 64, 80, 96, 128, 256};
+}
+std::int64_t any_head_dim(RandomInput& input, const std::string& backend) {
+    const std::vector<std::int64_t> dims = head_dims(backend);
+    return dims[static_cast<std::size_t>(
+        input.integer(0, static_cast<std::int64_t>(dims.size()) - 1))];
+}
 
 }  // namespace
 
 TEST_CASE("attention agrees with softmax in double") {
     RandomInput input;
-    for (const DType dtype : kFloatTypes) {
-        for (const std::int64_t d : kHeadDims) {
-            const Scene scene(input, dtype, kGroups[input.integer(0, 4)], d);
-            CAPTURE(name_of(dtype));
-            CAPTURE(d);
-            CAPTURE(scene.group);
-            CAPTURE(scene.window);
-            const auto got = scene.run({.threads = 2});
-            // The weights and the result are rounded to the type, weights of f16 below 2^-14 to a
-            // multiple of 2^-24. Scores of f32 are good to some units of their last place, and so
-            // are the logarithms of the weights.
-            const double unit = dtype == DType::f32 ? 0 : dtype == DType::f16 ? 0x1p-11 : 0x1p-8;
-            const double step = dtype == DType::f16 ? 0x1p-25 : 0;
-            double worst = 0;
-            for (std::size_t s = 0; s < scene.lengths.size(); ++s) {
-                for (std::int64_t t = 0; t < scene.lengths[s]; ++t) {
-                    const std::int64_t heads = scene.kv_heads * scene.group;
-                    const std::int64_t head = input.integer(0, heads - 1);
-                    const std::vector<Scene::Exact> exact = scene.exact(s, t, head);
-                    for (std::int64_t i = 0; i < scene.d; ++i) {
-                        const auto at = static_cast<std::size_t>((t * heads + head) * scene.d + i);
-                        const Scene::Exact& e = exact[static_cast<std::size_t>(i)];
-                        const double allowed = unit * (e.mean_size + std::abs(e.value)) +
-                                               step * (e.spread + 1) + 4e-6 * (e.mean_size + 0.01);
-                        const double error = std::abs(got[s][at] - e.value) / allowed;
-                        if (!(error <= worst)) worst = error;
-                    }
-                }
+    for (const std::string& name : backend_names()) {
+        for (const DType dtype : kFloatTypes) {
+            for (const std::int64_t d : head_dims(name)) {
+                const Scene scene(input, name, dtype, kGroups[input.integer(0, 4)], d);
+                CAPTURE(name);
+                CAPTURE(name_of(dtype));
+                CAPTURE(d);
+                CAPTURE(scene.group);
+                CAPTURE(scene.window);
+                CHECK(scene.worst_error(input, scene.run({.backend = name, .threads = 2})) < 1.05);
             }
-            CHECK(worst < 1.05);
         }
     }
 }
@@ -219,49 +291,59 @@ TEST_CASE("attention gives the same bits in any way") {
     RandomInput input;
     for (const DType dtype : kFloatTypes) {
         for (const std::int64_t group : kGroups) {
-            const Scene scene(input, dtype, group, kHeadDims[input.integer(0, 8)]);
+            const Scene scene(input, "cpu", dtype, group, any_head_dim(input, "cpu"));
             CAPTURE(scene.window);
             CAPTURE(scene.d);
             CAPTURE(group);
             const auto whole = scene.run({});
-            for (const std::int64_t chunk : {1, 5, 64, 77})
-                CHECK(same(scene.run({.threads = 2, .chunk = chunk}), whole));
-            CHECK(same(scene.run({.threads = 3, .together = false, .page_seed = 2}), whole));
-            // Unseen memory: values that would show if they were multiplied, even by zero.
-            for (const float garbage : {0.0f, -1e30f, std::numeric_limits<float>::infinity()})
-                CHECK(same(scene.run({.chunk = 7, .garbage = garbage}), whole));
+            scene.check_ways("cpu", whole);
             for (const cpu::Isa isa : cpu::available_isas())
                 CHECK(same(scene.run({.isa = isa, .threads = 3}), whole));
+        }
+        for (const std::string& name : backend_names()) {
+            if (name == "cpu") continue;
+            const Scene scene(input, name, dtype, kGroups[input.integer(0, 4)],
+                              any_head_dim(input, name));
+            CAPTURE(scene.window);
+            CAPTURE(scene.d);
+            CAPTURE(scene.group);
+            scene.check_ways(name, scene.run({.backend = name}));
         }
     }
 }
 
 TEST_CASE("what is not finite shows only where it is seen") {
     RandomInput input;
-    for (const DType dtype : kFloatTypes) {
-        for (const float strange :
-             {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-            Scene scene(input, dtype, kGroups[input.integer(0, 4)], 2 * input.integer(1, 40));
-            scene.window = input.integer(1, 60);
-            CAPTURE(scene.group);
-            CAPTURE(scene.d);
-            CAPTURE(scene.window);
-            const auto before = scene.run({});
-            const std::int64_t at = input.integer(0, scene.lengths[0] - 1);
-            for (std::int64_t i = 0; i < scene.kv_width(); ++i)
-                scene.v[0][static_cast<std::size_t>(at * scene.kv_width() + i)] = strange;
-            for (const cpu::Isa isa : cpu::available_isas()) {
-                const auto after = scene.run({.isa = isa, .threads = 2});
-                int wrong = 0;
-                for (std::int64_t t = 0; t < scene.lengths[0]; ++t) {
-                    const bool seen = at <= t && t < at + scene.window;
-                    for (std::int64_t i = 0; i < scene.q_width(); ++i) {
-                        const auto e = static_cast<std::size_t>(t * scene.q_width() + i);
-                        wrong += seen ? std::isfinite(after[0][e])
-                                      : std::memcmp(&after[0][e], &before[0][e], 4) != 0;
+    for (const std::string& name : backend_names()) {
+        std::vector<cpu::Isa> isas = cpu::available_isas();
+        if (name != "cpu") isas.resize(1);  // that backend has no choice
+        for (const DType dtype : kFloatTypes) {
+            for (const float strange : {std::numeric_limits<float>::infinity(),
+                                        std::numeric_limits<float>::quiet_NaN()}) {
+                Scene scene(input, name, dtype, kGroups[input.integer(0, 4)],
+                            any_head_dim(input, name));
+                scene.window = input.integer(1, 60);
+                CAPTURE(name);
+                CAPTURE(scene.group);
+                CAPTURE(scene.d);
+                CAPTURE(scene.window);
+                const auto before = scene.run({.backend = name});
+                const std::int64_t at = input.integer(0, scene.lengths[0] - 1);
+                for (std::int64_t i = 0; i < scene.kv_width(); ++i)
+                    scene.v[0][static_cast<std::size_t>(at * scene.kv_width() + i)] = strange;
+                for (const cpu::Isa isa : isas) {
+                    const auto after = scene.run({.backend = name, .isa = isa, .threads = 2});
+                    int wrong = 0;
+                    for (std::int64_t t = 0; t < scene.lengths[0]; ++t) {
+                        const bool seen = at <= t && t < at + scene.window;
+                        for (std::int64_t i = 0; i < scene.q_width(); ++i) {
+                            const auto e = static_cast<std::size_t>(t * scene.q_width() + i);
+                            wrong += seen ? std::isfinite(after[0][e])
+                                          : std::memcmp(&after[0][e], &before[0][e], 4) != 0;
+                        }
                     }
+                    CHECK(wrong == 0);
                 }
-                CHECK(wrong == 0);
             }
         }
     }
@@ -269,42 +351,12 @@ TEST_CASE("what is not finite shows only where it is seen") {
 
 TEST_CASE("sequences may share pages") {
     RandomInput input;
-    for (const DType dtype : kFloatTypes) {
-        Scene scene(input, dtype, 4, 32);
-        scene.window = 0;
-        const std::int64_t shared = 2 * kKvPageTokens, length = scene.lengths[0];
-        REQUIRE(length > shared + 2);
-        const std::vector<float> whole = scene.run({})[0];
-        TestBackend backend;
-        const Tensor keys = scene.cache(backend, std::numeric_limits<float>::quiet_NaN());
-        const Tensor values = scene.cache(backend, std::numeric_limits<float>::quiet_NaN());
-        // One sequence stores the shared part and stays; two others read it and go on for
-        // themselves, the last of them on copies of half-filled pages.
-        const std::vector<std::int32_t> first = {5, 3, 9, 11}, second = {5, 3, 7, 8},
-                                        third = {5, 3, 2, 1};
-        std::vector<float> qkv;
-        const std::int64_t begin = shared + 1;
-        scene.append_rows(0, 0, begin, qkv);
-        const AttentionSequence prefix{0, static_cast<std::int32_t>(begin), 0, second};
-        scene.step(backend, qkv, {&prefix, 1}, keys, values);
-        for (const std::int32_t page : {9, 2}) {
-            backend->copy_kv_page(keys, 7, page);
-            backend->copy_kv_page(values, 7, page);
-        }
-        qkv.clear();
-        std::vector<AttentionSequence> sequences;
-        const auto rows = static_cast<std::int32_t>(length - begin);
-        for (const std::vector<std::int32_t>* pages : {&first, &second, &third}) {
-            sequences.push_back({rows * static_cast<std::int32_t>(sequences.size()), rows,
-                                 static_cast<std::int32_t>(begin), *pages});
-            scene.append_rows(0, begin, length, qkv);
-        }
-        const std::vector<float> got = scene.step(backend, qkv, sequences, keys, values);
-        const std::int64_t width = scene.q_width();
-        const std::vector<float> expected(whole.begin() + begin * width, whole.end());
-        for (std::ptrdiff_t s = 0; s < 3; ++s) {
-            const auto from = got.begin() + s * rows * width;
-            CHECK(same_bits(std::vector<float>(from, from + rows * width), expected));
+    for (const std::string& name : backend_names()) {
+        for (const DType dtype : kFloatTypes) {
+            CAPTURE(name);
+            Scene scene(input, name, dtype, 4, 32);
+            scene.window = 0;
+            scene.check_shared_pages(name);
         }
     }
 }
@@ -358,22 +410,26 @@ TEST_CASE("weights are accurate powers of two, zero where nothing is seen") {
 }
 
 TEST_CASE("a cache that does not fit is refused") {
-    TestBackend backend;
-    const Tensor cache = backend.poisoned({2, kKvPageTokens, 12});
-    const Tensor other = backend.poisoned({2, kKvPageTokens, 12}, DType::bf16);
-    const Tensor rows = backend.tensor(std::vector<float>(12), {1, 12});
-    const std::vector<std::int32_t> pages = {0}, beyond = {2};
-    const AttentionSequence good{0, 1, 0, pages}, bad_page{0, 1, 0, beyond},
-        long_one{0, 1, 64, pages};
-    const auto attend = [&](const AttentionSequence& sequence, std::int64_t d, float scale) {
-        backend->attention(rows, cache, cache, {&sequence, 1}, d, scale, 0, rows);
-    };
-    CHECK_NOTHROW(backend->store_kv(rows, rows, {&good, 1}, 4, cache, cache));
-    CHECK_THROWS_AS(backend->store_kv(rows, rows, {&good, 1}, 4, cache, other), InternalError);
-    CHECK_THROWS_AS(backend->store_kv(rows, rows, {&bad_page, 1}, 4, cache, cache), InternalError);
-    CHECK_NOTHROW(attend(good, 6, 1));
-    CHECK_THROWS_AS(attend(good, 3, 1), InternalError);
-    CHECK_THROWS_AS(attend(good, 8, 1), InternalError);
-    CHECK_THROWS_AS(attend(good, 6, 0), InternalError);
-    CHECK_THROWS_AS(attend(long_one, 6, 1), InternalError);
+    for (const std::string& name : backend_names()) {
+        CAPTURE(name);
+        TestBackend backend(name);
+        const Tensor cache = backend.poisoned({2, kKvPageTokens, 16});
+        const Tensor other = backend.poisoned({2, kKvPageTokens, 16}, DType::bf16);
+        const Tensor rows = backend.tensor(std::vector<float>(16), {1, 16});
+        const std::vector<std::int32_t> pages = {0}, beyond = {2};
+        const AttentionSequence good{0, 1, 0, pages}, bad_page{0, 1, 0, beyond},
+            long_one{0, 1, 64, pages};
+        const auto attend = [&](const AttentionSequence& sequence, std::int64_t d, float scale) {
+            backend->attention(rows, cache, cache, {&sequence, 1}, d, scale, 0, rows);
+        };
+        CHECK_NOTHROW(backend->store_kv(rows, rows, {&good, 1}, 8, cache, cache));
+        CHECK_THROWS_AS(backend->store_kv(rows, rows, {&good, 1}, 8, cache, other), InternalError);
+        CHECK_THROWS_AS(backend->store_kv(rows, rows, {&bad_page, 1}, 8, cache, cache),
+                        InternalError);
+        CHECK_NOTHROW(attend(good, 8, 1));
+        CHECK_THROWS_AS(attend(good, 3, 1), InternalError);
+        CHECK_THROWS_AS(attend(good, 12, 1), InternalError);
+        CHECK_THROWS_AS(attend(good, 8, 0), InternalError);
+        CHECK_THROWS_AS(attend(long_one, 8, 1), InternalError);
+    }
 }
