@@ -11,13 +11,16 @@ transformers in that type: the distance between the two files is the yardstick f
 import json, pathlib, shutil, sys
 
 import torch, transformers
-from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
 
 VOCAB = 61
 BASE = dict(vocab_size=VOCAB, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
             num_key_value_heads=2, head_dim=8, max_position_embeddings=64, rms_norm_eps=1e-5, bos_token_id=1,
             eos_token_id=2, initializer_range=0.25, attn_implementation="eager")
 ONE = dict(num_hidden_layers=1, tie_word_embeddings=True, max_position_embeddings=16)
+
+WINDOW = dict(use_sliding_window=True, sliding_window=5)
+SLIDES, FULL = "sliding_attention", "full_attention"
 
 
 def rope(**keys):
@@ -43,6 +46,12 @@ MODELS = {
     "llama-f16": (LlamaForCausalLM, dict(tie_word_embeddings=True), "float16", False, None),
     "mistral-window": (MistralForCausalLM, dict(sliding_window=5, tie_word_embeddings=True), "float32", True, None),
     "mistral-no-window": (MistralForCausalLM, dict(sliding_window=None, num_hidden_layers=1), "bfloat16", False, None),
+    # The second of two layers slides; the first one of three does, as its list says.
+    "qwen2-upper-window": (Qwen2ForCausalLM, WINDOW | dict(max_window_layers=1), "float32", True, None),
+    "qwen2-bf16": (Qwen2ForCausalLM, dict(tie_word_embeddings=True, sliding_window=5), "bfloat16", True, None),
+    "qwen3-listed-windows": (Qwen3ForCausalLM, WINDOW | dict(layer_types=[SLIDES, FULL, FULL], num_hidden_layers=3, head_dim=16),
+                             "float32", False, None),
+    "qwen3-bf16-biases": (Qwen3ForCausalLM, dict(attention_bias=True, head_dim=16, num_hidden_layers=1), "bfloat16", False, None),
 }
 
 
@@ -53,6 +62,7 @@ def to_v4(config):
     kind = parameters.pop("rope_type")
     config["rope_scaling"] = None if kind == "default" else dict(type=kind, **parameters)
     config["torch_dtype"] = config.pop("dtype")
+    config.pop("layer_types", None)
 
 
 def logits_of(model, sequences):
@@ -65,7 +75,7 @@ def main(root):
     transformers.utils.logging.disable_progress_bar()
     for index, (name, (kind, keys, dtype, v4, shard)) in enumerate(MODELS.items()):
         torch.manual_seed(1000 + index)
-        config = (MistralConfig if kind is MistralForCausalLM else LlamaConfig)(**(BASE | keys))
+        config = kind.config_class(**(BASE | keys))
         model = kind(config).eval()
         with torch.no_grad():
             for parameter_name, parameter in model.named_parameters():

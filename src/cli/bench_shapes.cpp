@@ -28,9 +28,9 @@ constexpr NamedShape kShapes[] = {
          "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32,
          "num_key_value_heads": 4, "vocab_size": 32000, "tie_word_embeddings": false,
          "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 10000.0})"},
-    // The sizes of Qwen2.5-7B in a decoder of Llama's kind, which lacks its biases of q, k and v.
+    // Qwen2.5-7B as published.
     {"qwen2.5-7b",
-     R"({"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "hidden_size": 3584,
+     R"({"architectures": ["Qwen2ForCausalLM"], "dtype": "bfloat16", "hidden_size": 3584,
          "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
          "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": false,
          "max_position_embeddings": 131072, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0})"},

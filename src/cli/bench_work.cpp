@@ -28,7 +28,6 @@ double head_bytes(const ModelConfig& model) {
 PhaseWork packed_work(const std::vector<Segment>& segments, const ModelConfig& model,
                       std::int64_t step_tokens) {
     const auto kv = static_cast<double>(kv_bytes_per_token(model, 1));
-    const std::int64_t window = model.sliding_window;
     PhaseWork work;
     std::int64_t room = 0;      // rows left in the current step
     bool head_is_read = false;  // in the current step
@@ -42,10 +41,9 @@ PhaseWork packed_work(const std::vector<Segment>& segments, const ModelConfig& m
             }
             const std::int64_t stop = std::min(end, position + room);
             room -= stop - position;
-            const std::int64_t oldest =
-                window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0;
             // Keys and values: this piece's are written, the earlier ones read.
-            work.bytes += kv * static_cast<double>(stop - oldest);
+            const double earlier = keys_seen(model, static_cast<double>(position + 1)) - 1;
+            work.bytes += kv * (static_cast<double>(stop - position) + earlier);
             if (stop > first_scored && !head_is_read) {
                 work.bytes += head_bytes(model);
                 head_is_read = true;
@@ -64,8 +62,7 @@ PhaseWork decode_work(const ModelConfig& model, const PhaseRun& run) {
     const auto rows = static_cast<double>(run.tokens_computed),
                steps = static_cast<double>(run.steps);
     const double context = run.keys / rows;
-    const double window = static_cast<double>(model.sliding_window);
-    const double read = rows * (model.sliding_window > 0 ? std::min(context, window) : context);
+    const double read = rows * keys_seen(model, context);
     PhaseWork work;
     work.tokens = rows;
     work.flops = rows * (flops_per_token(model, context) + 2 * head_elements(model));

@@ -79,7 +79,11 @@ void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& file
         << " of " << c.head_dim << ", ffn " << c.intermediate_size << ", vocabulary "
         << c.vocab_size << ", computed in " << name_of(c.dtype) << "\n  context "
         << files.max_length << " tokens";
-    if (c.sliding_window > 0) out << ", sliding window " << c.sliding_window;
+    if (c.sliding_window > 0) {
+        out << ", sliding window " << c.sliding_window;
+        const auto full = std::count(c.full_layers.begin(), c.full_layers.end(), true);
+        if (full > 0) out << " in " << c.num_layers - full << " of the layers";
+    }
     out << "; checkpoint " << format_bytes(Checkpoint::open(run.model_path).total_bytes())
         << "; tensor-parallel degrees";
     for (int degree : legal_tp_degrees(c)) out << " " << degree;

@@ -6,6 +6,8 @@ const std::vector<Architecture>& architectures() {
     static const std::vector<Architecture> table = {
         {"LlamaForCausalLM", read_llama_config},
         {"MistralForCausalLM", read_mistral_config},
+        {"Qwen2ForCausalLM", read_qwen2_config},
+        {"Qwen3ForCausalLM", read_qwen3_config},
     };
     return table;
 }

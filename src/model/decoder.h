@@ -20,6 +20,7 @@ struct DecoderLayer {
                  std::int64_t index);
     std::uint64_t bytes() const;
 
+    std::int64_t window;               ///< of attention; 0: none
     RmsNorm attention_norm, mlp_norm;  ///< [hidden]
     RmsNorm q_norm, k_norm;            ///< [head_dim], or empty
     ColumnParallelLinear qkv;

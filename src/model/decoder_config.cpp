@@ -25,9 +25,10 @@ void read_heads(ConfigReader& reader, const DecoderDefaults& defaults, ModelConf
                        cat(config.num_heads, " heads are not a multiple of ", config.num_kv_heads,
                            " key-value heads (num_key_value_heads)"));
     }
-    config.head_dim =
-        size_or(reader, "head_dim", config.hidden_size / config.num_heads, kMaxHeadDim);
-    const bool derived = reader.value("head_dim").is_null();
+    const bool derived = reader.value("head_dim").is_null() && defaults.head_dim == 0;
+    const std::int64_t fallback =
+        derived ? config.hidden_size / config.num_heads : defaults.head_dim;
+    config.head_dim = size_or(reader, "head_dim", fallback, kMaxHeadDim);
     if (derived && config.hidden_size % config.num_heads != 0) {
         reader.problem("hidden_size",
                        cat(config.hidden_size, " is not a multiple of ", config.num_heads,
@@ -76,13 +77,51 @@ void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
     read_heads(reader, defaults, config);
     config.rope = read_rope_config(reader, config);
 
-    // Both families' classes default to <s> = 1 and </s> = 2; null means none.
+    // Null means none, whatever the family's default.
     std::vector<std::int32_t> bos;
-    if (is_absent(reader, "bos_token_id")) bos = {1};
-    if (is_absent(reader, "eos_token_id")) config.eos_ids = {2};
+    if (defaults.has_tokens && is_absent(reader, "bos_token_id")) bos = {1};
+    if (defaults.has_tokens && is_absent(reader, "eos_token_id")) config.eos_ids = {2};
     read_token_ids(reader, "bos_token_id", config.vocab_size, bos);
     read_token_ids(reader, "eos_token_id", config.vocab_size, config.eos_ids);
     if (!bos.empty()) config.bos_id = bos[0];
+}
+
+void read_layer_windows(ConfigReader& reader, ModelConfig& config) {
+    constexpr std::int64_t kDefaultWindow = 4096, kDefaultFullLayers = 28;
+    const bool used = reader.boolean_or("use_sliding_window", false);
+    const std::int64_t fallback = is_absent(reader, "sliding_window") ? kDefaultWindow : 0;
+    // Without use_sliding_window the published files name a window that is not meant.
+    const std::int64_t window =
+        used ? reader.integer_or("sliding_window", fallback, {.min = 1}) : 0;
+    const std::int64_t full =
+        reader.integer_or("max_window_layers", kDefaultFullLayers, {.min = 0});
+    const auto layers = static_cast<std::size_t>(config.num_layers);
+    std::vector<bool> slides(layers);
+    for (std::size_t i = 0; i < layers; ++i)
+        slides[i] = window > 0 && static_cast<std::int64_t>(i) >= full;
+
+    const std::vector<std::string> types = reader.strings_or("layer_types", {});
+    const bool listed = !reader.value("layer_types").is_null();
+    if (listed && types.size() != layers) {
+        reader.problem("layer_types", cat(types.size(), " types for ", layers, " layers"));
+        return;
+    }
+    for (std::size_t i = 0; i < types.size(); ++i) {
+        slides[i] = types[i] == "sliding_attention";
+        if (!slides[i] && types[i] != "full_attention") {
+            reader.problem("layer_types", cat("unknown value \"", types[i], "\" for layer ", i,
+                                              "; expected full_attention or sliding_attention"));
+        } else if (slides[i] && window == 0) {
+            reader.problem("layer_types",
+                           cat("layer ", i, " has sliding_attention, but there is no ",
+                               "window: see use_sliding_window and sliding_window"));
+            return;
+        }
+    }
+    if (std::find(slides.begin(), slides.end(), true) == slides.end()) return;
+    config.sliding_window = window;
+    slides.flip();
+    if (std::find(slides.begin(), slides.end(), true) != slides.end()) config.full_layers = slides;
 }
 
 }  // namespace muster

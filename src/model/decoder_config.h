@@ -12,6 +12,8 @@ struct DecoderDefaults {
     std::int64_t num_kv_heads;  ///< 0: as many as heads
     std::int64_t max_positions;
     double norm_eps;
+    std::int64_t head_dim = 0;  ///< 0: hidden_size / heads
+    bool has_tokens = true;     ///< <s> = 1 and </s> = 2
 };
 
 /// True if the object does not have the key at all; for some keys null means something else.
@@ -26,6 +28,10 @@ std::int64_t size_or(ConfigReader& reader, const char* key, std::int64_t fallbac
 /// Reads sizes, activation, tying, special tokens and rope; checks that they fit each other.
 void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
                          ModelConfig& config);
+
+/// Reads use_sliding_window, sliding_window, max_window_layers and layer_types as Qwen's families
+/// have them; `config` already has its layers.
+void read_layer_windows(ConfigReader& reader, ModelConfig& config);
 
 /// Reads rope_parameters or rope_scaling; `config` already has its sizes.
 RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config);

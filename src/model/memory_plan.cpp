@@ -133,15 +133,23 @@ MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand)
     return memory;
 }
 
+double keys_seen(const ModelConfig& config, double context) {
+    double all = 0;
+    for (std::int64_t layer = 0; layer < config.num_layers; ++layer) {
+        const std::int64_t window = config.window_of(layer);
+        all += window > 0 ? std::min(context, static_cast<double>(window)) : context;
+    }
+    return all / static_cast<double>(config.num_layers);
+}
+
 double flops_per_token(const ModelConfig& config, double context) {
     const auto hidden = static_cast<double>(config.hidden_size),
                f = static_cast<double>(config.intermediate_size);
     const auto q = static_cast<double>(config.num_heads * config.head_dim);
     const auto kv = static_cast<double>(config.num_kv_heads * config.head_dim);
-    const double window = static_cast<double>(config.sliding_window);
-    const double seen = config.sliding_window > 0 ? std::min(context, window) : context;
     const double products = hidden * (q + 2 * kv) + q * hidden + 3 * hidden * f;
-    return 2.0 * static_cast<double>(config.num_layers) * (products + 2 * q * seen);
+    return 2.0 * static_cast<double>(config.num_layers) * 
+           (products + 2 * q * keys_seen(config, context));
 }
 
 }  // namespace muster

@@ -91,7 +91,8 @@ void check_degrees(const std::string& directory) {
 TEST_CASE("golden checkpoints: the same bits for tp = 1, 2, 4") {
     for (const char* name :
          {"llama-gqa-tied", "llama-biases", "llama-one-kv-head", "llama-rope-dynamic",
-          "llama-bf16-sharded", "llama-f16", "mistral-window"}) {
+          "llama-bf16-sharded", "llama-f16", "mistral-window", "qwen2-upper-window", "qwen2-bf16",
+          "qwen3-listed-windows", "qwen3-bf16-biases"}) {
         CAPTURE(name);
         check_degrees(std::string(MUSTER_SOURCE_DIR) + "/tests/golden/models/" + name);
     }

@@ -33,6 +33,7 @@ struct ModelConfig {
     std::int64_t max_positions = 0;
     double norm_eps = 1e-6;
     std::int64_t sliding_window = 0;  ///< 0: none; else exactly this many keys, self included
+    std::vector<bool> full_layers;    ///< [layers] those without the window; empty: none
     bool tie_embeddings = false;
     bool qkv_bias = false, output_bias = false, mlp_bias = false;
     bool qk_norm = false;  ///< RMSNorm of every head of queries and keys
@@ -43,6 +44,12 @@ struct ModelConfig {
     DType dtype = DType::f32;           ///< compute type
     std::vector<std::int32_t> eos_ids;  ///< from generation_config.json, else config.json
     std::optional<std::int32_t> bos_id;
+
+    /// The sliding window of a layer, 0 if it has none.
+    std::int64_t window_of(std::int64_t layer) const {
+        const auto index = static_cast<std::size_t>(layer);
+        return full_layers.empty() || !full_layers[index] ? sliding_window : 0;
+    }
 
     /// Reads `directory`/config.json and generation_config.json. `dtype_override` is "" or a dtype
     /// name. Throws UserError listing every problem; an unknown architecture lists the known ones.
@@ -100,6 +107,8 @@ struct CudaDemand {
 MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand);
 /// Bytes of keys and values for one token on one rank.
 std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);
+/// Keys that a token at context length `context`, itself included, sees; the layers' mean.
+double keys_seen(const ModelConfig& config, double context);
 /// Floating-point operations for one token at context length `context`, without the output head (×
 /// 2 per multiply-add).
 double flops_per_token(const ModelConfig& config, double context);

@@ -45,6 +45,17 @@ void CpuBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, cons
     });
 }
 
+void CpuBackend::norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) {
+    const std::int64_t heads = x.row_size() / head_dim;
+    const float* factors = norm.weight.as<float>();
+    pool_.run(threads_for(16.0 * x.rows() * x.row_size()), x.rows(), [&](std::int64_t r, int) {
+        for (std::int64_t h = 0; h < heads; ++h) {
+            float* head = f32_row(x, r) + h * head_dim;
+            kernels_.rms_norm(head, factors, norm.eps, head_dim, DType::f32, head);
+        }
+    });
+}
+
 void CpuBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {
     const std::int64_t heads = x.row_size() / head_dim;
     pool_.run(threads_for(2.0 * x.rows() * x.row_size()), x.rows(), [&](std::int64_t r, int) {

@@ -84,7 +84,8 @@ struct Kernels {
     /// out ← in, between f32 and the stored float types.
     void (*to_f32)(const void* in, DType type, std::int64_t n, float* out);
     void (*from_f32)(const float* in, std::int64_t n, DType type, void* out);
-    /// out ← round(round(x · rsqrt(mean(x²) + eps)) · round(weight)), rounded to `type`.
+    /// out ← round(round(x · rsqrt(mean(x²) + eps)) · round(weight)), rounded to `type`. `out` may be
+    /// x if that is f32.
     void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, DType type,
                      void* out);
     // The ends of a product's tile [rows, kPanel], of which the first `columns` are real; out

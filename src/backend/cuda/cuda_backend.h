@@ -82,6 +82,7 @@ class CudaBackend final : public Backend {
                     const Tensor& residual) override;
     void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                          const Tensor& out) override;
+    void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) override;
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
                   std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;

@@ -2,6 +2,7 @@
 
 #include "cuda/check.h"
 #include "cuda/cuda_backend.h"
+#include "cuda/heads.h"
 #include "cuda/rows.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -28,6 +29,11 @@ void CudaBackend::embed(const Tensor& table, std::span<const std::int32_t> ids, 
 void CudaBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
     cuda::rms_norm(out.dtype(), x.as<float>(), x.row_stride(), weight.as<float>(), eps, x.rows(),
                    x.row_size(), out.data(), out.row_stride(), stream_);
+}
+
+void CudaBackend::norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) {
+    cuda::norm_heads(x.as<float>(), x.row_stride(), norm.weight.as<float>(), norm.eps, x.rows(),
+                     x.row_size() / head_dim, head_dim, stream_);
 }
 
 void CudaBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {

@@ -30,4 +30,9 @@ __device__ __forceinline__ T reduce_block(T value, T none, T (&slots)[32], const
     return reduce_warp(value, merge);
 }
 
+/// 1 / √(mean + eps) of n numbers whose squares add up to `squares`.
+__device__ __forceinline__ float inverse_norm(float squares, float n, float eps) {
+    return __fdiv_rn(1.0f, __fsqrt_rn(__fdiv_rn(squares, n) + eps));
+}
+
 }  // namespace muster::cuda

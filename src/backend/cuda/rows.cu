@@ -40,8 +40,7 @@ __global__ void rms_norm_kernel(const float* x, std::int64_t x_stride, const flo
         for (int i = 0; i < 4; ++i) squares = fmaf(four[i], four[i], squares);
     }
     squares = reduce_block(squares, 0.0f, slots, [](float a, float b) { return a + b; });
-    const float mean = __fdiv_rn(squares, static_cast<float>(n));
-    const float inverse = __fdiv_rn(1.0f, __fsqrt_rn(mean + eps));
+    const float inverse = inverse_norm(squares, static_cast<float>(n), eps);
     for (std::int64_t at = 4 * threadIdx.x; at < n; at += 4 * blockDim.x) {
         float four[4], factors[4];
         load4(from, at, n, whole, four);

@@ -80,7 +80,7 @@ TEST_CASE("all kernel sets give the same bits in every row operation") {
             std::vector<std::vector<std::byte>> results;
             for (const cpu::Isa isa : isas) {
                 const cpu::Kernels& kernels = cpu::kernels_for(isa);
-                std::vector<std::byte> out(static_cast<std::size_t>(n) * 16);
+                std::vector<std::byte> out(static_cast<std::size_t>(n) * 20);
                 const auto part = [&](int i) {
                     return out.data() +
                            static_cast<std::size_t>(n) * 4 * static_cast<std::size_t>(i);
@@ -93,6 +93,10 @@ TEST_CASE("all kernel sets give the same bits in every row operation") {
                 const cpu::RunStats stats = kernels.run_stats(a.data(), n);
                 std::memcpy(part(3), &stats.max, 4);
                 std::memcpy(part(3) + 4, &stats.sum, 4);
+                // A norm in place, as norm_heads has it.
+                std::memcpy(part(4), b.data(), static_cast<std::size_t>(n) * 4);
+                auto* head = reinterpret_cast<float*>(part(4));
+                kernels.rms_norm(head, a.data(), 1e-6f, n, DType::f32, head);
                 results.push_back(out);
             }
             for (const auto& result : results) CHECK(result == results[0]);

@@ -46,6 +46,46 @@ TEST_CASE("rms_norm rounds as Hugging Face's Llama does") {
     }
 }
 
+TEST_CASE("norm_heads norms every head by itself, in place, also in a column view") {
+    RandomInput input;
+    for (const std::string& name : backend_names()) {
+        CAPTURE(name);
+        TestBackend backend(name);
+        for (const std::int64_t d : {2, 6, 16, 34, 64, 80, 128, 256, 260}) {
+            CAPTURE(d);
+            const std::int64_t heads = 5, rows = 3, width = heads * d + 8;
+            const std::vector<float> x = input.floats(rows * width, 3.0f), w = input.floats(d);
+            const RmsNorm norm{backend.tensor(w, {d}), 1e-5f};
+            const Tensor whole = backend.tensor(x, {rows, width});
+            backend->norm_heads(whole.column_range(4, 4 + heads * d), norm, d);
+            const std::vector<float> got = backend.values(whole);
+            // One head of one row alone.
+            const auto head = x.begin() + 2 * width + 4 + 3 * d;
+            const Tensor alone = backend.tensor({head, head + d}, {1, d});
+            backend->norm_heads(alone, norm, d);
+            const auto among = got.begin() + (head - x.begin());
+            CHECK(same_bits(backend.values(alone), std::vector<float>(among, among + d)));
+            for (std::int64_t r = 0; r < rows; ++r) {
+                for (std::int64_t c = 0; c < width; ++c) {
+                    const auto at = static_cast<std::size_t>(r * width + c);
+                    if (c < 4 || c >= 4 + heads * d) {
+                        CHECK(got[at] == x[at]);
+                        continue;
+                    }
+                    const std::int64_t i = (c - 4) % d;
+                    double sum = 0;
+                    for (std::int64_t j = 0; j < d; ++j)
+                        sum += std::pow(
+                            static_cast<double>(x[at - static_cast<std::size_t>(i - j)]), 2);
+                    const double exact = x[at] / std::sqrt(sum / static_cast<double>(d) + 1e-5) *
+                                         w[static_cast<std::size_t>(i)];
+                    CHECK(std::abs(got[at] - exact) <= 0x1p-21 * std::abs(exact));
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE("rope rotates halves, also in a column view") {
     RandomInput input;
     for (const std::string& name : backend_names()) {

@@ -76,6 +76,26 @@ TEST_CASE("defaults of each model type") {
     CHECK(mistral.max_positions == 131072);
     CHECK(mistral.sliding_window == 4096);
     CHECK(mistral.architecture == "MistralForCausalLM");
+
+    for (const char* name : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
+        CAPTURE(name);
+        const ModelConfig qwen = load("", name);
+        CHECK(qwen.vocab_size == 151936);
+        CHECK(qwen.hidden_size == 4096);
+        CHECK(qwen.intermediate_size == 22016);
+        CHECK(qwen.num_kv_heads == 32);
+        CHECK(qwen.head_dim == 128);
+        CHECK(qwen.max_positions == 32768);
+        CHECK(qwen.norm_eps == 1e-6);
+        CHECK(qwen.sliding_window == 0);
+        CHECK_FALSE(qwen.bos_id.has_value());
+        CHECK(qwen.eos_ids.empty());
+    }
+    // Qwen3's head size does not follow from the others.
+    CHECK(load(R"("hidden_size": 1024)", "Qwen2ForCausalLM").head_dim == 32);
+    CHECK(load(R"("hidden_size": 1024)", "Qwen3ForCausalLM").head_dim == 128);
+    CHECK(load(R"("hidden_size": 1000)", "Qwen3ForCausalLM").head_dim == 128);
+    CHECK(load(R"("head_dim": 64)", "Qwen3ForCausalLM").head_dim == 64);
 }
 
 TEST_CASE("null is not absent") {
@@ -98,6 +118,71 @@ TEST_CASE("only Llama has biases, only Mistral a window") {
     CHECK_FALSE(load(keys, "MistralForCausalLM").qkv_bias);
     CHECK_FALSE(load(keys, "MistralForCausalLM").output_bias);
     CHECK(load(keys, "MistralForCausalLM").sliding_window == 7);
+}
+
+TEST_CASE("Qwen2 has biases of q, k and v, Qwen3 norms of heads and what attention_bias says") {
+    const std::string keys = R"("attention_bias": true, "mlp_bias": true)";
+    for (const std::string& said : {keys, std::string()}) {
+        const ModelConfig qwen2 = load(said, "Qwen2ForCausalLM");
+        CHECK(qwen2.qkv_bias);
+        CHECK_FALSE(qwen2.output_bias);
+        CHECK_FALSE(qwen2.qk_norm);
+        const ModelConfig qwen3 = load(said, "Qwen3ForCausalLM");
+        CHECK(qwen3.qkv_bias == !said.empty());
+        CHECK(qwen3.output_bias == !said.empty());
+        CHECK(qwen3.qk_norm);
+        for (const ModelConfig& config : {qwen2, qwen3}) CHECK_FALSE(config.mlp_bias);
+    }
+    CHECK_FALSE(load(keys).qk_norm);
+}
+
+TEST_CASE("sliding windows per layer") {
+    for (const char* name : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
+        CAPTURE(name);
+        const auto windows = [&](const std::string& keys) {
+            const ModelConfig config = load(R"("num_hidden_layers": 4, )" + keys, name);
+            std::vector<std::int64_t> all;
+            for (std::int64_t i = 0; i < 4; ++i) all.push_back(config.window_of(i));
+            return all;
+        };
+        const auto error = [&](const std::string& keys) {
+            return error_of(R"("num_hidden_layers": 4, )" + keys, name);
+        };
+        using Windows = std::vector<std::int64_t>;
+        const std::string on = R"("use_sliding_window": true, )";
+        // As published: a window that is not switched on.
+        CHECK(windows(R"("sliding_window": 131072, "max_window_layers": 2)") == Windows(4, 0));
+        CHECK(windows(on + R"("sliding_window": 9, "max_window_layers": 3)") ==
+              Windows{0, 0, 0, 9});
+        CHECK(windows(on + R"("max_window_layers": 0)") == Windows(4, 4096));
+        CHECK(windows(on + R"("sliding_window": 9)") == Windows(4, 0));  // from layer 28 on
+        CHECK(windows(on + R"("sliding_window": null, "max_window_layers": 0)") == Windows(4, 0));
+        const std::string types =
+            R"("layer_types": ["sliding_attention", "full_attention", "sliding_attention", "full_attention"])";
+        CHECK(windows(on + R"("sliding_window": 9, "max_window_layers": 0, )" + types) ==
+              Windows{9, 0, 9, 0});
+        CHECK(contains(error(types),
+                       "/layer_types: layer 0 has sliding_attention, but there is no "
+                       "window: see use_sliding_window"));
+        CHECK(contains(error(R"("layer_types": ["full_attention"])"),
+                       "/layer_types: 1 types for 4 layers"));
+        CHECK(contains(error(R"("layer_types": [])"), "/layer_types: 0 types for 4 layers"));
+        CHECK(contains(
+            error(
+                R"("layer_types": ["full_attention", "full_attention", "linear_attention", "full_attention"])"),
+            "/layer_types: unknown value \"linear_attention\" for layer 2; expected "
+            "full_attention or sliding_attention"));
+        CHECK(contains(error(R"("layer_types": 3)"), "/layer_types"));
+        CHECK(contains(error(on + R"("sliding_window": 0)"), "/sliding_window: 0 is out of range"));
+        CHECK(contains(error(R"("max_window_layers": -1)"), "/max_window_layers"));
+    }
+    const ModelConfig mixed = load(
+        R"("num_hidden_layers": 4, "use_sliding_window": true, "sliding_window": 10, "max_window_layers": 3)",
+        "Qwen2ForCausalLM");
+    CHECK(keys_seen(mixed, 8) == 8);
+    CHECK(keys_seen(mixed, 30) == (3 * 30 + 10) / 4.0);
+    // 4 FLOPs per element of the queries, key that is seen, and layer.
+    CHECK(flops_per_token(mixed, 30) - flops_per_token(mixed, 10) == 4.0 * 4096 * 3 * 20);
 }
 
 TEST_CASE("rope in the spellings of transformers 4 and 5") {
@@ -206,7 +291,8 @@ TEST_CASE("contradictions and absurd values are refused, all at once") {
 TEST_CASE("unknown architectures and missing files") {
     CHECK(contains(error_of("", "LlamaForCausalLm"),
                    "\"LlamaForCausalLm\" is not supported; did you mean \"LlamaForCausalLM\"? "
-                   "(known: LlamaForCausalLM, MistralForCausalLM)"));
+                   "(known: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, "
+                   "Qwen3ForCausalLM)"));
     const ConfigDirectory none(R"({"model_type": "llama"})", "");
     CHECK_THROWS_WITH_AS(
         ModelConfig::load(none.path, ""),
@@ -215,7 +301,7 @@ TEST_CASE("unknown architectures and missing files") {
     CHECK_THROWS_WITH_AS(ModelConfig::load(none.path + "/nowhere", ""),
                          doctest::Contains("expected a Hugging Face checkpoint directory"),
                          UserError);
-    CHECK(known_architectures().size() == 2);
+    CHECK(known_architectures().size() == 4);
 }
 
 TEST_CASE("virtual shards and legal degrees") {

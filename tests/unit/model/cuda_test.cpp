@@ -44,8 +44,9 @@ double mean_distance(const std::vector<float>& a, const std::vector<float>& b) {
     return sum / static_cast<double>(a.size());
 }
 
-const std::vector<std::string> kNames = {"llama-bf16-sharded", "llama-f16", "llama-gqa-tied",
-                                         "llama-rope-dynamic", "mistral-window"};
+const std::vector<std::string> kNames = {
+    "llama-bf16-sharded", "llama-f16",  "llama-gqa-tied",       "llama-rope-dynamic",
+    "mistral-window",     "qwen2-bf16", "qwen3-listed-windows", "qwen3-bf16-biases"};
 const std::vector<std::int32_t> kPages = {5, 2, 9};
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "golden_model.h"
 #include "model_test.h"
 #include "muster/base/error.h"
 #include "random_checkpoint.h"
@@ -92,6 +93,15 @@ TEST_CASE("plan_memory is what loading takes") {
             CHECK(kv_bytes_per_token(config, 8) * 4 ==
                   kv_bytes_per_token(config, 1));  // 4 kv heads, one per rank
         }
+    }
+}
+
+TEST_CASE("plan_memory knows the families' biases and norms") {
+    for (const char* name : {"qwen2-upper-window", "qwen3-listed-windows", "qwen3-bf16-biases"}) {
+        CAPTURE(name);
+        TestModel test(golden_model(name));
+        const ModelConfig& config = test.model->config();
+        CHECK(plan_memory(config, 1, 64, 1024).weights == test.model->weight_bytes());
     }
 }
 
