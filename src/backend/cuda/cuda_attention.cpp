@@ -3,6 +3,7 @@
 #include "cuda/attention.h"
 
 #include "cuda/cuda_backend.h"
+#include "cuda/heads.h"
 #include "cuda/rows.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -45,6 +46,42 @@ void CudaBackend::store_kv(const Tensor& k, const Tensor& v,
     cuda::store_kv(keys.dtype(), k.as<float>(), k.row_stride(), v.as<float>(), v.row_stride(),
                    device_sequences(sequences).places(), k.rows(), keys.size(2) / head_dim,
                    head_dim, keys.data(), values.data(), stream_);
+}
+
+void CudaBackend::prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
+                                    const Tensor& cos_sin,
+                                    std::span<const AttentionSequence> sequences,
+                                    std::int64_t head_dim, const Tensor& keys,
+                                    const Tensor& values) {
+    check_cache("prepare_attention", keys, values, sequences, head_dim, qkv.rows());
+    const std::int64_t q_columns = qkv.row_size() - 2 * keys.size(2);
+    const auto norm_fits = [&](const RmsNorm& norm) {
+        return norm.weight.empty() || norm.weight.rows() == head_dim;
+    };
+    if (q_columns <= 0 || q_columns % head_dim != 0 || cos_sin.rows() != qkv.rows() ||
+        cos_sin.row_size() != head_dim || !norm_fits(q_norm) || !norm_fits(k_norm)) {
+        throw InternalError(cat("prepare_attention: qkv ", to_string(qkv.shape()), ", cos_sin ",
+                                to_string(cos_sin.shape()), ", keys ", to_string(keys.shape()),
+                                ", heads of ", head_dim));
+    }
+    HeadsCall call{};
+    call.qkv = qkv.as<float>();
+    call.qkv_stride = qkv.row_stride();
+    call.q_weight = q_norm.weight.empty() ? nullptr : q_norm.weight.as<float>();
+    call.k_weight = k_norm.weight.empty() ? nullptr : k_norm.weight.as<float>();
+    call.q_eps = q_norm.eps;
+    call.k_eps = k_norm.eps;
+    call.cos_sin = cos_sin.as<float>();
+    call.cos_sin_stride = cos_sin.row_stride();
+    call.places = device_sequences(sequences).places();
+    call.keys = keys.data();
+    call.values = values.data();
+    call.rows = qkv.rows();
+    call.heads = static_cast<std::int32_t>(q_columns / head_dim);
+    call.kv_heads = static_cast<std::int32_t>(keys.size(2) / head_dim);
+    call.d = static_cast<std::int32_t>(head_dim);
+    if (!cuda::prepare_attention(keys.dtype(), call, stream_))
+        Backend::prepare_attention(qkv, q_norm, k_norm, cos_sin, sequences, head_dim, keys, values);
 }
 
 void CudaBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& values,

@@ -8,9 +8,10 @@ namespace muster::cuda {
 
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 
-template <typename T, typename Merge>
+/// Over every kLanes neighbours of a warp; all its lanes call this together.
+template <int kLanes = 32, typename T, typename Merge>
 __device__ __forceinline__ T reduce_warp(T value, const Merge& merge) {
-    for (int lanes = 16; lanes > 0; lanes /= 2)
+    for (int lanes = kLanes / 2; lanes > 0; lanes /= 2)
         value = merge(value, __shfl_xor_sync(kAllLanes, value, lanes));
     return value;
 }
