@@ -12,7 +12,8 @@ std::uint64_t operation_scratch_bytes(const CudaWork& work) {
     SumScratch sums = sum_scratch(work.rows, work.hidden, work.k_shards, work.tp);
     // One shard on one rank is added at once, unless there is a bias.
     sums.parts = std::max(sums.parts, static_cast<std::uint64_t>(sums.rows * work.hidden) * 4);
-    return std::max({gated_bytes(work.rows, work.intermediate), sums.total(),
+    const std::uint64_t experts = work.experts > 0 ? expert_scratch(work, work.tp).total() : 0;
+    return std::max({gated_bytes(work.rows, work.intermediate), sums.total(), experts,
                      score_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
                      attention_bytes(work.rows, work.heads, work.head_dim, work.max_context)});
 }

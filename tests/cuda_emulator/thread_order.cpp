@@ -1,4 +1,4 @@
-#include "attention_scene.h"
+#include "device_data.h"
 
 void muster::test::set_thread_order(bool backwards) {
     emulator::run_threads_backwards(backwards);

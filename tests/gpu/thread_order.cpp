@@ -1,4 +1,4 @@
-#include "cuda_emulator/attention_scene.h"
+#include "cuda_emulator/device_data.h"
 
 /// Threads of a device run as they like.
 void muster::test::set_thread_order(bool) {}

@@ -9,6 +9,7 @@
 #include "cuda/attention_merge.cuh"
 #include "cuda/attention_tile.cuh"
 #include "cuda/check.h"
+#include "cuda/launch.cuh"
 #include "muster/base/error.h"
 
 namespace muster::cuda {
@@ -17,13 +18,6 @@ namespace muster::cuda {
 void attention_f32(AttentionLaunch& launch, cudaStream_t stream);
 void attention_f16(AttentionLaunch& launch, cudaStream_t stream);
 void attention_bf16(AttentionLaunch& launch, cudaStream_t stream);
-
-/// Lets a kernel have more shared memory than the 48 KiB that every launch may take.
-template <typename Kernel>
-void opt_in(Kernel* kernel, int shared_bytes, const char* name) {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
-          name);
-}
 
 /// Enqueues `kernel`, whose tiles are Shape's.
 template <typename Shape>

@@ -10,6 +10,7 @@
 
 #include "cuda/arena.h"
 #include "cuda/elementwise.h"
+#include "cuda/experts.h"
 #include "cuda/group_copies.h"
 #include "cuda/multiplier.h"
 #include "cuda/recordings.h"
@@ -38,6 +39,9 @@ class CudaMatrix : public Matrix {
     bool gated_;
     std::shared_ptr<void> memory_;
 };
+
+/// Throws InternalError unless the matrix was loaded for products of this kind.
+const CudaMatrix& cuda_matrix(const Matrix& w, bool gated, const char* operation);
 
 /// A stream that ends with its owner, unless the device is lost.
 class Stream {
@@ -83,6 +87,8 @@ class CudaBackend final : public Backend {
     void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                          const Tensor& out) override;
     void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) override;
+    void experts_add(const Tensor& x, const Tensor& router_logits, const ExpertRouting& routing,
+                     std::span<const Expert> experts, const Tensor& residual) override;
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
                   std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;
@@ -127,6 +133,10 @@ class CudaBackend final : public Backend {
                         float* parts);
     void add_over_group(const SumScratch& sizes, std::byte* memory, const Fold& parts,
                         const Tensor& bias, const Tensor& rows);
+    /// residual [rows, hidden] += what the rows' experts made: parts [shards, positions, hidden].
+    void add_routed(const SumScratch& sizes, std::byte* memory, const float* parts,
+                    const StepLimits& limits, const Routes& routes, std::int64_t rows,
+                    const Tensor& residual);
     void reserve_ids(std::int64_t count);
     void prepare_products(const StepLimits& limits);
 

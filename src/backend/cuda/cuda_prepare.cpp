@@ -4,6 +4,7 @@
 
 #include "cuda/attention.h"
 #include "cuda/cuda_backend.h"
+#include "cuda/tile_product.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
@@ -14,6 +15,9 @@ void CudaBackend::prepare(const StepLimits& limits) {
         throw UserError(cat("head_dim is ", limits.head_dim,
                             "; on a device expected 8, 16, 32, 64, 80, 96, 128 or 256: take "
                             "--device cpu"));
+    if (limits.experts > kMaxExperts)
+        throw UserError(cat("the model has ", limits.experts, " experts; on a device expected at "
+                            "most ", kMaxExperts, ": take --device cpu"));
     CudaWork work;
     static_cast<StepLimits&>(work) = limits;
     work.tp = tp_size();

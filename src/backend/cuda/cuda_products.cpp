@@ -10,14 +10,14 @@
 
 namespace muster::cuda {
 
-namespace {
-
 const CudaMatrix& cuda_matrix(const Matrix& w, bool gated, const char* operation) {
     const auto& matrix = dynamic_cast<const CudaMatrix&>(w);
     if (matrix.gated() != gated)
         throw InternalError(cat(operation, ": the weights were loaded for another operation"));
     return matrix;
 }
+
+namespace {
 
 void check_shapes(const char* operation, const Tensor& x, const CudaMatrix& w, const Tensor& y,
                   std::int64_t y_columns) {

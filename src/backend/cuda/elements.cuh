@@ -43,6 +43,10 @@ __device__ __forceinline__ float rounded(float x) {
     return to_f32(from_f32<T>(x));
 }
 
+__device__ __forceinline__ float silu(float x) {
+    return __fdiv_rn(x, 1.0f + expf(-x));
+}
+
 /// Four neighbours, moved by one instruction.
 template <typename T>
 struct alignas(4 * sizeof(T)) Four {

@@ -26,10 +26,6 @@ __global__ void add_bias_kernel(float* y, std::int64_t y_stride, const float* bi
     }
 }
 
-__device__ __forceinline__ float silu(float x) {
-    return __fdiv_rn(x, 1.0f + expf(-x));
-}
-
 template <typename T>
 __global__ void silu_mul_kernel(const float* product, const float* bias, std::int64_t rows,
                                 std::int64_t f, bool whole, T* out, std::int64_t out_stride) {

@@ -23,6 +23,13 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, unsigned
     check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), name);
 }
 
+/// Lets a kernel have more shared memory than the 48 KiB that every launch may take.
+template <typename Kernel>
+void opt_in(Kernel* kernel, int shared_bytes, const char* name) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes),
+          name);
+}
+
 /// Blocks of `per_block` that hold `n`.
 inline unsigned blocks_for(std::int64_t n, std::int64_t per_block) {
     return static_cast<unsigned>((n + per_block - 1) / per_block);

@@ -18,9 +18,10 @@ constexpr std::uint64_t block_bytes(std::uint64_t bytes) {
 /// Rows of a product that are computed at once if a row's results take `row_bytes`: few enough to
 /// stay in the device's cache until they are used, enough to keep its processors busy. Rows do not
 /// depend on each other, so how they are cut changes no bit.
-constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t row_bytes) {
-    constexpr std::int64_t kBudget = std::int64_t{64} << 20, kTile = 256;
-    const std::int64_t fitting = kBudget / std::max<std::int64_t>(row_bytes, 1) / kTile * kTile;
+constexpr std::int64_t rows_at_once(std::int64_t rows, std::int64_t row_bytes,
+                                    std::int64_t budget = std::int64_t{64} << 20) {
+    constexpr std::int64_t kTile = 256;
+    const std::int64_t fitting = budget / std::max<std::int64_t>(row_bytes, 1) / kTile * kTile;
     return std::min(rows, std::max(fitting, kTile));
 }
 
@@ -54,6 +55,37 @@ constexpr SumScratch sum_scratch(std::int64_t rows, std::int64_t n, int shards, 
         s.received =
             static_cast<std::uint64_t>(std::max(part * tp, std::min(bytes, kSmallSum) * tp));
     }
+    return s;
+}
+
+/// Memory of one mixture of experts on `rows` rows. More of them at once than of dense products: the
+/// weights of all experts are read again for each part of the rows.
+struct ExpertScratch {
+    std::int64_t rows = 0;        ///< at once
+    std::uint64_t routes = 0;     ///< experts, weights, rows and places: each [rows, top_k] of 4 bytes
+    std::uint64_t offsets = 0;    ///< [experts + 1]
+    std::uint64_t activated = 0;  ///< [rows, top_k, intermediate] compute
+    std::uint64_t parts = 0;      ///< [shards, rows, top_k, n] f32
+    SumScratch sums;              ///< unless one shard on one rank is added at once
+    std::uint64_t before_sums() const {
+        return 4 * block_bytes(routes) + block_bytes(offsets) + block_bytes(activated) +
+               block_bytes(parts);
+    }
+    std::uint64_t total() const { return before_sums() + sums.total(); }
+};
+inline ExpertScratch expert_scratch(const StepLimits& limits, int tp) {
+    constexpr std::int64_t kBudget = std::int64_t{256} << 20;
+    const auto item = static_cast<std::int64_t>(size_of(limits.compute));
+    const std::int64_t shards = std::max(limits.k_shards, 1), taken = limits.experts_per_row;
+    const std::int64_t activated = taken * limits.intermediate * item,
+                       parts = taken * limits.hidden * 4 * shards;
+    ExpertScratch s;
+    s.rows = rows_at_once(limits.rows, activated + parts, kBudget);
+    s.routes = static_cast<std::uint64_t>(s.rows * taken * 4);
+    s.offsets = static_cast<std::uint64_t>((limits.experts + 1) * 4);
+    s.activated = static_cast<std::uint64_t>(s.rows * activated);
+    s.parts = static_cast<std::uint64_t>(s.rows * parts);
+    s.sums = sum_scratch(s.rows, limits.hidden, limits.k_shards, tp);
     return s;
 }
 
