@@ -42,7 +42,7 @@ cp "$root/scripts/bundle_env.sh" "$output/env.sh"
 
 # --- the program, its module, its tests -------------------------------------------------------------------------
 cmake --install "$build" --prefix "$output" >/dev/null
-for test in device_info gpu_tests gpu_group_tests; do
+for test in device_info gpu_tests gpu_group_tests cuda_products_bench; do
     if [ -x "$build/$test" ]; then cp "$build/$test" "$output/tests/"; else say "without $test, which this build does not have"; fi
 done
 cp "$root/tests/gpu/run.sh" "$output/run.sh"

@@ -19,6 +19,7 @@ struct CudaEmulatorStream {
 };
 struct CudaEmulatorEvent {
     cudaStream_t stream = nullptr;
+    std::shared_ptr<double> time = std::make_shared<double>(0);  ///< when it came
 };
 
 namespace emulator {
@@ -29,6 +30,7 @@ CudaEmulatorStream& resolve(cudaStream_t stream) {
     return stream ? *stream : default_stream;
 }
 bool draining = false;
+double now = 0;  ///< milliseconds by the device's made-up clock
 
 std::unordered_map<const void*, int>& opted_in() {
     static std::unordered_map<const void*, int> map;
@@ -43,12 +45,17 @@ void drain(CudaEmulatorStream& stream) {
         const std::function<void()> operation = std::move(stream.queue.front());
         stream.queue.pop_front();
         operation();
+        now += kOperationMilliseconds;
     }
     open_memory(false);
     draining = false;
 }
 
 }  // namespace
+
+void spend(double milliseconds) {
+    now += milliseconds;
+}
 
 bool running_operations() {
     return draining;
@@ -145,7 +152,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->stream = stream;
-    return cudaSuccess;
+    return enqueue(stream, [time = event->time] { *time = now; });
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     return cudaStreamSynchronize(event->stream);
@@ -156,8 +163,8 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
     return cudaEventSynchronize(event);
 }
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t, cudaEvent_t) {
-    *milliseconds = 1;
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+    *milliseconds = static_cast<float>(*end->time - *begin->time);
     return cudaSuccess;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {

@@ -14,6 +14,7 @@
 #include "cuda/attention.h"
 #include "cuda/ceilings.h"
 #include "cuda/check.h"
+#include "gpu/device_timing.h"
 #include "muster/backend/ceilings.h"
 
 namespace {
@@ -41,58 +42,6 @@ constexpr Work kWork[] = {{1, 512, 512},  {16, 512, 512}, {1, 2048, 2048}, {1, 8
                           {4, 512, 8192}, {1, 1, 1024},   {16, 1, 1024},   {64, 1, 1024},
                           {256, 1, 1024}, {1, 1, 8192},   {16, 1, 8192},   {64, 1, 8192},
                           {256, 1, 8192}};
-
-class DeviceArray {
- public:
-    explicit DeviceArray(std::uint64_t bytes) {
-        check(cudaMalloc(&data_, std::max<std::uint64_t>(bytes, 16)), "cudaMalloc");
-    }
-    ~DeviceArray() { cudaFree(data_); }
-    DeviceArray(const DeviceArray&) = delete;
-    DeviceArray& operator=(const DeviceArray&) = delete;
-    void* data() const { return data_; }
-    template <typename T>
-    T* holding(const std::vector<T>& host) const {
-        check(cudaMemcpy(data_, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice),
-              "cudaMemcpy");
-        return static_cast<T*>(data_);
-    }
-
- private:
-    void* data_ = nullptr;
-};
-
-class Event {
- public:
-    Event() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
-    ~Event() { cudaEventDestroy(event_); }
-    Event(const Event&) = delete;
-    Event& operator=(const Event&) = delete;
-    operator cudaEvent_t() const { return event_; }
-
- private:
-    cudaEvent_t event_ = nullptr;
-};
-
-/// Milliseconds of one call, per repeat; a repeat lasts some milliseconds.
-std::vector<double> milliseconds_of(const AttentionCall& call) {
-    const Event begin, end;
-    const auto run = [&](int times) {
-        check(cudaEventRecord(begin), "cudaEventRecord");
-        for (int i = 0; i < times; ++i) attention(call, nullptr);
-        check(cudaEventRecord(end), "cudaEventRecord");
-        check(cudaEventSynchronize(end), "attention");
-        float milliseconds = 0;
-        check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
-        return static_cast<double>(milliseconds) / times;
-    };
-    run(1);  // loads the kernels
-    const int times = std::clamp(static_cast<int>(10.0 / std::max(run(3), 1e-3)), 1, 1000);
-    std::vector<double> all;
-    for (int i = 0; i < kRepeats; ++i) all.push_back(run(times));
-    std::sort(all.begin(), all.end());
-    return all;
-}
 
 void measure(DType dtype, const Model& model, const Work& work, const CudaCeilings& ceilings) {
     const std::int64_t pages = (work.context + kPage - 1) / kPage, all = pages * work.sequences;
@@ -144,7 +93,7 @@ void measure(DType dtype, const Model& model, const Work& work, const CudaCeilin
     call.head_dim = model.head_dim;
     call.scale = 0.1f;
     call.scratch = scratch.data();
-    const std::vector<double> ms = milliseconds_of(call);
+    const std::vector<double> ms = milliseconds_of([&](int) { attention(call, nullptr); }, kRepeats, 10.0);
     const double seconds = ms[kRepeats / 2] * 1e-3;
     // Keys that rows see: a row at position p sees p + 1. Bytes that must travel once.
     const double seen =

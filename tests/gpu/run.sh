@@ -155,6 +155,9 @@ if [ "${MUSTER_GPU_QUICK:-0}" != 1 ]; then
     step "bench: slice of a 70B" 60 bash -c \
         'bench llama-3-70b --shape llama-3-70b-slice --phase prefill,decode --batch 1,64 --runs 3'
 fi
+if [ "${MUSTER_GPU_QUICK:-0}" != 1 ]; then
+    program cuda_products_bench && step "bench: experts, products of few rows" 40 "$bundle/tests/cuda_products_bench"
+fi
 program gpu_tests && step "compute-sanitizer" 120 bash -c "sanitized '$bundle/tests/gpu_tests' --test-case-exclude='*ceilings*'"
 
 echo

@@ -1,6 +1,7 @@
 // Products by cuBLASLt. It may add a row's products in another order for another number of rows, by
 // choosing another kernel or by cutting k; so the kernel is chosen once per shape of the weights,
-// and k is never cut. Small calls have a kernel of their own where a trial shows the same bits.
+// and k is never cut. Calls of few rows have ways of their own where a trial shows the same bits
+// (product_trial.h): other algorithms of the library, or the kernels of few_rows.h.
 //
 // Row-major y [m, n] = x [m, k] · w [n, k]ᵀ is, to the library, column-major yᵀ [n, m] = w · xᵀ.
 
@@ -10,14 +11,13 @@
 #include <array>
 #include <cstring>
 #include <map>
-#include <random>
 #include <tuple>
 #include <vector>
 
 #include "cuda/check.h"
-#include "cuda/elementwise.h"
+#include "cuda/few_rows.h"
 #include "cuda/multiplier.h"
-#include "cuda/wait.h"
+#include "cuda/product_trial.h"
 #include "muster/base/error.h"
 #include "muster/base/log.h"
 #include "muster/base/text.h"
@@ -99,11 +99,6 @@ std::uint32_t alignment(std::int64_t stride, std::int64_t k, DType type) {
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes & -bytes, 16));
 }
 
-struct Algorithms {
-    cublasLtMatmulAlgo_t large{}, small{};
-    std::int64_t small_rows = 0;  ///< calls of at most so many rows take `small`
-};
-
 /// The number of an algorithm and its tile, for the log.
 std::string name_of(const cublasLtMatmulAlgo_t& algorithm) {
     int id = -1, stages = -1;
@@ -140,24 +135,82 @@ class CublasLtMultiplier : public Multiplier {
 
     void multiply(const Product& p, cudaStream_t stream) override {
         if (p.m == 0 || p.n == 0) return;
-        auto at = algorithms_.find(key_of(p));
-        if (at == algorithms_.end()) {
-            Algorithms chosen;
-            chosen.large = candidates(p, std::max<std::int64_t>(p.m, kLargeRows)).at(0);
-            at = algorithms_.emplace(key_of(p), chosen).first;
-            detail(
-                cat("product with ", name_of(p), ": ", name_of(chosen.large), ", not tried out"));
+        auto at = plans_.find(key_of(p));
+        if (at == plans_.end()) {
+            ProductPlan plan;
+            plan.reference = Ways(*this).add(candidates(p, std::max(p.m, kLargeRows))).at(0);
+            at = plans_.emplace(key_of(p), plan).first;
+            detail(cat("product with ", name_of(p), ": ", plan.reference.name, ", not tried out"));
         }
-        const Algorithms& chosen = at->second;
-        run(p, p.m <= chosen.small_rows ? chosen.small : chosen.large, stream);
+        at->second.way_for(p).run(p, stream);
     }
 
     void prepare(const Product& shape, std::int64_t max_rows, void* scratch,
-                 std::size_t scratch_bytes, cudaStream_t stream) override;
+                 std::size_t scratch_bytes, cudaStream_t stream) override {
+        if (plans_.count(key_of(shape)) > 0) return;
+        ProductTrial trial(shape, max_rows, scratch, scratch_bytes, stream);
+        if (trial.rows() < 1) return;  // multiply() chooses without a trial
+        Ways ways(*this);
+        const auto few = [&](std::int64_t rows) {
+            std::vector<ProductWay> found;
+            if (rows <= kMostFewRows) {
+                found.push_back(own_way("own narrow tiles", FewRowsTiles::narrow));
+                found.push_back(own_way("own wide tiles", FewRowsTiles::wide));
+            }
+            std::vector<cublasLtMatmulAlgo_t> algorithms = candidates(shape, rows);
+            if (algorithms.size() > kFewCandidates) algorithms.resize(kFewCandidates);
+            for (ProductWay& way : ways.add(algorithms)) found.push_back(std::move(way));
+            return found;
+        };
+        const ProductPlan plan =
+            trial.choose(ways.add(candidates(shape, std::max<std::int64_t>(max_rows, 1))), few);
+        detail(cat("product with ", name_of(shape), ": ", plan.description()));
+        plans_.emplace(key_of(shape), plan);
+    }
 
  private:
-    static constexpr std::int64_t kLargeRows = 1024, kSmallRows = 64;
+    static constexpr std::int64_t kLargeRows = 1024;
     static constexpr int kCandidates = 16;
+    static constexpr std::size_t kFewCandidates = 4;
+
+    /// Algorithms as ways with a name each: different ones may have equal numbers.
+    class Ways {
+     public:
+        explicit Ways(const CublasLtMultiplier& owner) : owner_(owner) {}
+        std::vector<ProductWay> add(const std::vector<cublasLtMatmulAlgo_t>& algorithms) {
+            std::vector<ProductWay> ways;
+            for (const cublasLtMatmulAlgo_t& algorithm : algorithms) {
+                const auto known =
+                    std::find_if(known_.begin(), known_.end(), [&](const auto& other) {
+                        return std::memcmp(&other.first, &algorithm, sizeof algorithm) == 0;
+                    });
+                std::string name = name_of(algorithm);
+                if (known != known_.end()) {
+                    name = known->second;
+                } else {
+                    const auto alike = std::count_if(
+                        known_.begin(), known_.end(),
+                        [&](const auto& other) { return other.second.starts_with(name); });
+                    if (alike > 0) name += cat(", variant ", alike + 1);
+                    known_.emplace_back(algorithm, name);
+                }
+                ways.push_back(
+                    {name, [owner = &owner_, algorithm](const Product& p, cudaStream_t s) {
+                         owner->run(p, algorithm, s);
+                     }});
+            }
+            return ways;
+        }
+
+     private:
+        const CublasLtMultiplier& owner_;
+        std::vector<std::pair<cublasLtMatmulAlgo_t, std::string>> known_;
+    };
+
+    static ProductWay own_way(const char* name, FewRowsTiles tiles) {
+        return {name, [tiles](const Product& p, cudaStream_t s) { multiply_few_rows(p, tiles, s); },
+                kMostFewRows, few_rows_supports};
+    }
 
     /// Algorithms for `rows` rows without a cut of k or a workspace, the library's favourite first.
     std::vector<cublasLtMatmulAlgo_t> candidates(Product p, std::int64_t rows) const {
@@ -210,147 +263,8 @@ class CublasLtMultiplier : public Multiplier {
     }
 
     Owned<cublasLtHandle_t, cublasLtDestroy> handle_;
-    std::map<Key, Algorithms> algorithms_;
+    std::map<Key, ProductPlan> plans_;
 };
-
-/// Random rows, and room for their results, in the scratch memory of a trial.
-class Trial {
- public:
-    /// `rows` shrinks to what fits; 0 if nothing does.
-    Trial(const Product& shape, std::int64_t max_rows, void* scratch, std::size_t scratch_bytes,
-          cudaStream_t stream)
-        : shape_(shape), stream_(stream) {
-        const std::size_t x_row = static_cast<std::size_t>(shape.x_stride) * size_of(shape.type),
-                          y_row = static_cast<std::size_t>(shape.y_stride) * size_of(shape.y_type);
-        constexpr std::size_t kMargins = 4 * 256;
-        if (scratch_bytes <= kMargins) return;
-        rows_ = std::min(
-            max_rows, static_cast<std::int64_t>((scratch_bytes - kMargins) / (x_row + 2 * y_row)));
-        const auto aligned = [](std::size_t bytes) { return (bytes + 255) / 256 * 256; };
-        differs_ = static_cast<std::int32_t*>(scratch);
-        x_ = static_cast<std::byte*>(scratch) + 256;
-        expected_ = x_ + aligned(x_row * static_cast<std::size_t>(rows_));
-        got_ = expected_ + aligned(y_row * static_cast<std::size_t>(rows_));
-        x_row_ = x_row;
-        y_row_ = y_row;
-    }
-    std::int64_t rows() const { return rows_; }
-
-    void fill() {
-        std::mt19937 random(1);
-        std::normal_distribution<float> normal;
-        // A few hundred different rows do; they repeat behind each other.
-        const auto elements = static_cast<std::size_t>(shape_.x_stride),
-                   different = static_cast<std::size_t>(std::min<std::int64_t>(rows_, 256));
-        std::vector<std::byte> host(different * x_row_);
-        for (std::size_t i = 0; i < different * elements; ++i) {
-            const float value = normal(random);
-            const std::uint16_t bits = shape_.type == DType::bf16 ? to_bf16(value) : to_f16(value);
-            if (shape_.type == DType::f32)
-                std::memcpy(host.data() + 4 * i, &value, 4);
-            else
-                std::memcpy(host.data() + 2 * i, &bits, 2);
-        }
-        for (std::int64_t row = 0; row < rows_; row += static_cast<std::int64_t>(different)) {
-            const auto n = std::min(different, static_cast<std::size_t>(rows_ - row));
-            check(cudaMemcpyAsync(x_ + static_cast<std::size_t>(row) * x_row_, host.data(),
-                                  n * x_row_, cudaMemcpyHostToDevice, stream_),
-                  "cudaMemcpyAsync");
-        }
-        wait();
-    }
-    /// The call of `count` rows from `first` on, into the results to be compared or expected. What
-    /// is added to starts as zeros.
-    Product call(std::int64_t first, std::int64_t count, bool expected) const {
-        Product p = shape_;
-        p.m = count;
-        p.x = x_ + static_cast<std::size_t>(first) * x_row_;
-        p.y = (expected ? expected_ : got_) + static_cast<std::size_t>(first) * y_row_;
-        check(cudaMemsetAsync(p.y, p.accumulate ? 0 : 0xff,
-                              static_cast<std::size_t>(count) * y_row_, stream_),
-              "cudaMemsetAsync");
-        return p;
-    }
-    /// Whether `count` rows from `first` on are as expected.
-    bool same(std::int64_t first, std::int64_t count) const {
-        const std::size_t at = static_cast<std::size_t>(first) * y_row_;
-        check(cudaMemsetAsync(differs_, 0, sizeof *differs_, stream_), "cudaMemsetAsync");
-        mark_difference(reinterpret_cast<const std::uint32_t*>(expected_ + at),
-                        reinterpret_cast<const std::uint32_t*>(got_ + at),
-                        count * static_cast<std::int64_t>(y_row_ / sizeof(std::uint32_t)), differs_,
-                        stream_);
-        std::int32_t differs = 1;
-        check(cudaMemcpyAsync(&differs, differs_, sizeof differs, cudaMemcpyDeviceToHost, stream_),
-              "cudaMemcpyAsync");
-        wait();
-        return differs == 0;
-    }
-
- private:
-    void wait() const { wait_for(stream_, nullptr, 300, "the trial of a product"); }
-
-    Product shape_;
-    cudaStream_t stream_;
-    std::int64_t rows_ = 0;
-    std::byte *x_ = nullptr, *expected_ = nullptr, *got_ = nullptr;
-    std::size_t x_row_ = 0, y_row_ = 0;
-    std::int32_t* differs_ = nullptr;
-};
-
-void CublasLtMultiplier::prepare(const Product& shape, std::int64_t max_rows, void* scratch,
-                                 std::size_t scratch_bytes, cudaStream_t stream) {
-    if (algorithms_.count(key_of(shape)) > 0) return;
-    Trial trial(shape, max_rows, scratch, scratch_bytes, stream);
-    if (trial.rows() < 1) return;  // multiply() chooses without a trial
-    trial.fill();
-    const auto tried = [&](const cublasLtMatmulAlgo_t& algorithm, std::int64_t most) {
-        for (const std::int64_t count : {std::int64_t{1}, std::int64_t{2}, std::int64_t{7},
-                                         std::int64_t{64}, std::int64_t{1000}, trial.rows()}) {
-            if (count > trial.rows() || count > most) continue;
-            // Not at the beginning, so that rows change their places in a tile.
-            const std::int64_t first = std::min<std::int64_t>(3, trial.rows() - count);
-            try {
-                run(trial.call(first, count, false), algorithm, stream);
-            } catch (const SystemError&) {
-                return false;  // not an algorithm for so few rows
-            }
-            if (!trial.same(first, count)) return false;
-        }
-        return true;
-    };
-    Algorithms chosen;
-    bool found = false;
-    int refused = 0;
-    for (const cublasLtMatmulAlgo_t& algorithm :
-         candidates(shape, std::max<std::int64_t>(max_rows, 1))) {
-        run(trial.call(0, trial.rows(), true), algorithm, stream);
-        if (tried(algorithm, trial.rows())) {
-            chosen.large = algorithm;
-            found = true;
-            break;
-        }
-        ++refused;
-    }
-    if (!found)
-        throw SystemError(cat("cuBLASLt: none of ", refused, " algorithms for a product with ",
-                              name_of(shape), " gives a row the same bits in calls of 1 to ",
-                              trial.rows(), " rows; expected one"));
-    // The results of the chosen one stay in place, for the trial of another for small calls.
-    std::string small = "the same for few rows";
-    for (const std::int64_t rows : {kSmallRows}) {
-        if (rows >= max_rows) continue;
-        const cublasLtMatmulAlgo_t algorithm = candidates(shape, rows).at(0);
-        if (std::memcmp(&algorithm, &chosen.large, sizeof algorithm) == 0 ||
-            !tried(algorithm, rows))
-            continue;
-        chosen.small = algorithm;
-        chosen.small_rows = rows;
-        small = cat(name_of(algorithm), " up to ", rows, " rows");
-    }
-    algorithms_.emplace(key_of(shape), chosen);
-    detail(cat("product with ", name_of(shape), ": ", name_of(chosen.large), "; ", small,
-               "; tried with 1 to ", trial.rows(), " rows, ", refused, " refused"));
-}
 
 }  // namespace
 

@@ -204,6 +204,10 @@ cudaError_t launch(const void* kernel, const cudaLaunchConfig_t& config,
                    std::function<void()> body);
 /// Queues an operation that may use device memory, as a library of the toolkit would.
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> operation);
+/// The device's clock, which events read: each operation takes kOperationMilliseconds, and one that
+/// calls this so much longer.
+void spend(double milliseconds);
+inline constexpr double kOperationMilliseconds = 0.001;
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
 /// The dynamic shared memory of the running block.
 unsigned char* dynamic_shared();
