@@ -23,11 +23,11 @@ TileProduct tile_product(const Product& p) {
     return t;
 }
 
-/// Two warps, one next to the other along the weights; 64 KiB and more of weights on their way per
-/// block, and two blocks on a multiprocessor.
+/// Two warps multiply, one next to the other along the weights, and two only copy; 48 KiB and more
+/// of weights are on their way per block, and two blocks share a multiprocessor.
 template <typename T, int kWeights, int kTokens, int kStages>
 void run(const TileProduct& p, const void* w, cudaStream_t stream) {
-    using Shape = TileShape<kWeights, kTokens, 256, kStages, 2, 1, 2>;
+    using Shape = TileShape<kWeights, kTokens, 256, kStages, 2, 1, 2, 2>;
     static_assert(2 * (Shape::kSharedBytes + 1024) <= 227 * 1024);
     launch_tile_product<T, Shape, false, true>("product of few rows", p, ExpertWeights<1>{{w}},
                                                stream);

@@ -15,14 +15,15 @@ void launch_grouped(const TileProduct& p, const AllExperts& weights, cudaStream_
 }
 
 /// For 16-bit types. Few rows are bound by the weights' way from memory: many stages on their way,
-/// and tiles of so few weights that all multiprocessors have some. Many rows are bound by the
-/// matrix instructions: each warp's sums are as large a square as its registers hold.
+/// tiles of so few weights that all multiprocessors have some, and warps that only copy, so that
+/// the others' chains of sums do not wait for it. Many rows are bound by the matrix instructions:
+/// each warp's sums are as large a square as its registers hold.
 template <typename T>
 void grouped_product_16bit(const TileProduct& p, const AllExperts& weights, ExpertTiles tiles,
                            cudaStream_t stream) {
-    using Few = TileShape<64, 16, 128, 8, 2, 1, 2>;
-    using Medium = TileShape<128, 64, 128, 4, 4, 1, 2>;
-    using Many = TileShape<128, 128, 128, 3, 2, 2, 2>;
+    using Few = TileShape<64, 16, 128, 8, 2, 1, 2, 2>;
+    using Medium = TileShape<128, 64, 128, 4, 4, 1, 0, 2>;
+    using Many = TileShape<128, 128, 128, 3, 2, 2, 0, 2>;
     if (!by_chunks(p)) return launch_grouped<T, Few, false>(p, weights, stream);
     switch (tiles) {
         case ExpertTiles::few:

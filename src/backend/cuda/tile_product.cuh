@@ -17,13 +17,15 @@
 
 namespace muster::cuda {
 
+/// kWarpsW × kWarpsT warps multiply a tile; they and kHelpers more start its copies.
 template <int kWeights_, int kTokens_, int kDepthBytes_, int kStages_, int kWarpsW_, int kWarpsT_,
-          int kBlocks_>
+          int kHelpers_, int kBlocks_>
 struct TileShape {
     static constexpr int kWeights = kWeights_, kTokens = kTokens_, kDepthBytes = kDepthBytes_,
                          kStages = kStages_, kWarpsW = kWarpsW_, kWarpsT = kWarpsT_,
                          kBlocks = kBlocks_;  ///< that share a multiprocessor
-    static constexpr int kThreads = 32 * kWarpsW * kWarpsT, kChunks = kDepthBytes / 16,
+    static constexpr int kMultipliers = 32 * kWarpsW * kWarpsT,
+                         kThreads = kMultipliers + 32 * kHelpers_, kChunks = kDepthBytes / 16,
                          kStageBytes = (kWeights + kTokens) * kDepthBytes,
                          kSharedBytes = kStages * kStageBytes;
     static_assert(kChunks % 8 == 0 && kThreads % kChunks == 0 && kStages >= 2);
@@ -369,7 +371,7 @@ class TileSums<float, Shape> {
     }
 
  private:
-    static constexpr int kTokensAtOnce = Shape::kThreads / 16, kM = Shape::kWeights / 16,
+    static constexpr int kTokensAtOnce = Shape::kMultipliers / 16, kM = Shape::kWeights / 16,
                          kT = Shape::kTokens / kTokensAtOnce;
     static_assert(kT >= 1);
     __device__ static int weight() {
@@ -400,6 +402,8 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
         loader.next(stages + s * Shape::kStageBytes);
         copy_async_commit();
     }
+    const bool multiplies =
+        Shape::kThreads == Shape::kMultipliers || threadIdx.x < Shape::kMultipliers;
     int stage = 0;
     const int tiles = table.tile[p.experts];
     for (int at = static_cast<int>(blockIdx.x); at < tiles; at += static_cast<int>(gridDim.x)) {
@@ -410,9 +414,10 @@ __global__ void __launch_bounds__(Shape::kThreads, Shape::kBlocks)
             const int free = stage == 0 ? Shape::kStages - 1 : stage - 1;
             loader.next(stages + free * Shape::kStageBytes);
             copy_async_commit();
-            sums.add(stages + stage * Shape::kStageBytes);
+            if (multiplies) sums.add(stages + stage * Shape::kStageBytes);
             stage = stage + 1 == Shape::kStages ? 0 : stage + 1;
         }
+        if (!multiplies) continue;
         const Tile tile = find_tile<Shape>(table, p.experts, columns_tiles, kColumns, at);
         const std::int64_t base = tile.position * p.out_stride + tile.column;
         const std::int64_t left = p.n - tile.column;
