@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cuda/few_rows.h"
+#include "cuda/grouped_product.h"
 #include "cuda_emulator/device_data.h"
 #include "muster/base/error.h"
 
@@ -48,11 +49,11 @@ struct Scene {
     std::unique_ptr<DeviceBytes> w;
     DeviceBytes scratch{std::size_t{4} << 20};
 
-    explicit Scene(DType type = DType::f32) {
+    explicit Scene(DType type = DType::f32, std::int64_t k = 16) {
         shape.type = type;
         shape.n = 6;
-        shape.k = 16;
-        shape.x_stride = shape.w_stride = 24;  // a part of longer rows
+        shape.k = k;
+        shape.x_stride = shape.w_stride = k + 8;  // a part of longer rows
         shape.y_stride = 6;
         std::vector<std::byte> weights;
         for (const float value : input.floats(shape.n * shape.w_stride))
@@ -83,16 +84,18 @@ TEST_CASE("the first way that keeps bits is the reference, however slow it is") 
         const ProductWay by_size = made_up("by size", [](const Product& p) {
             if (p.m < 64) spoil(p, 0);
         });
+        ProductWay fails = taking("fails", 0);
+        fails.run = [](const Product&, cudaStream_t) { throw SystemError("not on this device"); };
         const ProductPlan plan =
-            scene.choose({by_size, spoiled_at("at 7", 7), spoiled_at("at 2", 2), taking("slow", 9),
-                          taking("quick", 0)},
+            scene.choose({by_size, fails, spoiled_at("at 7", 7), spoiled_at("at 2", 2),
+                          taking("slow", 9), taking("quick", 0)},
                          {});
         CHECK(plan.reference.name == "slow");
-        CHECK(plan.refused == 3);
+        CHECK(plan.refused == 4);
         CHECK(plan.tried_rows == 300);
         CHECK(plan.few.empty());
         CHECK(plan.description() ==
-              "slow; the same for few rows; tried with 1 to 300 rows, 3 refused");
+              "slow; the same for few rows; tried with 1 to 300 rows, 4 refused");
         CHECK_THROWS_WITH_AS(scene.choose({by_size, spoiled_at("at 1", 1)}, {}),
                              doctest::Contains("none of 2 ways to multiply by [6, 16]"),
                              SystemError);
@@ -195,6 +198,29 @@ TEST_CASE("the kernels of few rows are taken where they have the reference's bit
                                       })},
                              few);
             CHECK(none.few.empty());
+        }
+    }
+}
+
+TEST_CASE("own tiles keep the bits of any number of rows, and those of the kernels of few") {
+    for (const DType type : {DType::f32, DType::bf16, DType::f16}) {
+        for (const bool accumulate : {false, true}) {
+            Scene scene(type, 200);
+            scene.shape.accumulate = accumulate;
+            const ProductWay slow_tiles{"own tiles", [](const Product& p, cudaStream_t stream) {
+                                            cuda::multiply_by_tiles(p, stream);
+                                            emulator::enqueue(stream, [] { emulator::spend(5); });
+                                        }};
+            const ProductWay narrow{"narrow",
+                                    [](const Product& p, cudaStream_t stream) {
+                                        cuda::multiply_few_rows(p, cuda::FewRowsTiles::narrow,
+                                                                stream);
+                                    },
+                                    cuda::kMostFewRows, cuda::few_rows_supports};
+            const ProductPlan plan = scene.choose({slow_tiles}, {narrow});
+            CHECK(plan.reference.name == "own tiles");
+            CHECK(plan.tried_rows == 300);
+            CHECK(scene.taken(plan, 32) == (type == DType::f32 ? "own tiles" : "narrow"));
         }
     }
 }

@@ -1,5 +1,6 @@
 #include "cuda/few_rows.h"
 
+#include "cuda/grouped_product.h"
 #include "cuda/tile_launch.cuh"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -7,21 +8,6 @@
 namespace muster::cuda {
 
 namespace {
-
-TileProduct tile_product(const Product& p) {
-    TileProduct t;
-    t.type = p.type;
-    t.accumulate = p.accumulate;
-    t.positions = p.m;
-    t.n = p.n;
-    t.k = p.k;
-    t.x = p.x;
-    t.x_stride = p.x_stride;
-    t.w_stride = p.w_stride;
-    t.out = p.y;
-    t.out_stride = p.y_stride;
-    return t;
-}
 
 /// Two warps multiply, one next to the other along the weights, and two only copy; 48 KiB and more
 /// of weights are on their way per block, and two blocks share a multiprocessor.

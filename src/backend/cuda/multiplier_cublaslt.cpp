@@ -1,7 +1,9 @@
 // Products by cuBLASLt. It may add a row's products in another order for another number of rows, by
 // choosing another kernel or by cutting k; so the kernel is chosen once per shape of the weights,
-// and k is never cut. Calls of few rows have ways of their own where a trial shows the same bits
-// (product_trial.h): other algorithms of the library, or the kernels of few_rows.h.
+// and k is never cut. If none of the library's kernels keeps a row's bits, tiles of our own do
+// (grouped_product.h), by how they are made. Calls of few rows have ways of their own where a trial
+// shows the same bits (product_trial.h): other algorithms of the library, or the kernels of
+// few_rows.h.
 //
 // Row-major y [m, n] = x [m, k] · w [n, k]ᵀ is, to the library, column-major yᵀ [n, m] = w · xᵀ.
 
@@ -16,6 +18,7 @@
 
 #include "cuda/check.h"
 #include "cuda/few_rows.h"
+#include "cuda/grouped_product.h"
 #include "cuda/multiplier.h"
 #include "cuda/product_trial.h"
 #include "muster/base/error.h"
@@ -138,7 +141,7 @@ class CublasLtMultiplier : public Multiplier {
         auto at = plans_.find(key_of(p));
         if (at == plans_.end()) {
             ProductPlan plan;
-            plan.reference = Ways(*this).add(candidates(p, std::max(p.m, kLargeRows))).at(0);
+            plan.reference = Ways(*this).references(p, std::max(p.m, kLargeRows)).at(0);
             at = plans_.emplace(key_of(p), plan).first;
             detail(cat("product with ", name_of(p), ": ", plan.reference.name, ", not tried out"));
         }
@@ -163,7 +166,7 @@ class CublasLtMultiplier : public Multiplier {
             return found;
         };
         const ProductPlan plan =
-            trial.choose(ways.add(candidates(shape, std::max<std::int64_t>(max_rows, 1))), few);
+            trial.choose(ways.references(shape, std::max<std::int64_t>(max_rows, 1)), few);
         detail(cat("product with ", name_of(shape), ": ", plan.description()));
         plans_.emplace(key_of(shape), plan);
     }
@@ -177,6 +180,12 @@ class CublasLtMultiplier : public Multiplier {
     class Ways {
      public:
         explicit Ways(const CublasLtMultiplier& owner) : owner_(owner) {}
+        /// Ways for calls of any size, of which most have `rows` rows.
+        std::vector<ProductWay> references(const Product& p, std::int64_t rows) {
+            std::vector<ProductWay> ways = add(owner_.candidates(p, rows));
+            ways.push_back({"own tiles", multiply_by_tiles});
+            return ways;
+        }
         std::vector<ProductWay> add(const std::vector<cublasLtMatmulAlgo_t>& algorithms) {
             std::vector<ProductWay> ways;
             for (const cublasLtMatmulAlgo_t& algorithm : algorithms) {
@@ -236,10 +245,11 @@ class CublasLtMultiplier : public Multiplier {
         prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, of_y);
         std::array<cublasLtMatmulHeuristicResult_t, kCandidates> results{};
         int count = 0;
-        check_blas(cublasLtMatmulAlgoGetHeuristic(handle_, problem.description, problem.w,
-                                                  problem.x, problem.y, problem.y, preference,
-                                                  kCandidates, results.data(), &count),
-                   "cublasLtMatmulAlgoGetHeuristic");
+        const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(
+            handle_, problem.description, problem.w, problem.x, problem.y, problem.y, preference,
+            kCandidates, results.data(), &count);
+        if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+        check_blas(status, "cublasLtMatmulAlgoGetHeuristic");
         std::vector<cublasLtMatmulAlgo_t> found;
         for (int i = 0; i < count; ++i) {
             const cublasLtMatmulHeuristicResult_t& result = results[static_cast<std::size_t>(i)];
@@ -247,9 +257,6 @@ class CublasLtMultiplier : public Multiplier {
                 !cuts_k(result.algo))
                 found.push_back(result.algo);
         }
-        if (found.empty())
-            throw SystemError(cat("cuBLASLt: no algorithm for a product with ", name_of(p),
-                                  " that adds in one order; expected one"));
         return found;
     }
 

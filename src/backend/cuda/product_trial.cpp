@@ -189,7 +189,11 @@ ProductPlan ProductTrial::choose(
     ProductPlan plan;
     plan.tried_rows = rows_;
     const auto found = std::find_if(references.begin(), references.end(), [&](const auto& way) {
-        way.run(call(0, rows_, true), stream_);
+        try {
+            way.run(call(0, rows_, true), stream_);
+        } catch (const SystemError&) {
+            return false;
+        }
         return keeps_bits(way, rows_);
     });
     plan.refused = static_cast<int>(found - references.begin());
