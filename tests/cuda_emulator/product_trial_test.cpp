@@ -182,8 +182,8 @@ TEST_CASE("the kernels of few rows are taken where they have the reference's bit
                                                  own("wide", cuda::FewRowsTiles::wide)};
             const ProductPlan plan = scene.choose({taking("reference", 5)}, few);
             CHECK(scene.taken(plan, 1) == "narrow");
-            CHECK(scene.taken(plan, 32) == "narrow");
-            CHECK(scene.taken(plan, 33) == "reference");
+            CHECK(scene.taken(plan, 64) == "narrow");
+            CHECK(scene.taken(plan, 65) == "reference");
             Product moved = scene.shape;
             moved.m = 1;
             moved.x = scene.scratch.as<std::uint16_t>() + 1;

@@ -244,7 +244,7 @@ TEST_CASE("products of few rows are near the exact ones; neither rows nor tiles 
         for (const bool accumulate : {false, true}) {
             // A slice of longer rows, as a virtual shard of a product is.
             const std::int64_t n = input.integer(1, 140), k = 8 * input.integer(1, 60),
-                               stride = k + 8 * input.integer(0, 9), rows = 32, y_stride = n + 5;
+                               stride = k + 8 * input.integer(0, 9), rows = 64, y_stride = n + 5;
             CAPTURE(n);
             CAPTURE(k);
             const std::vector<float> x = input.floats(rows * stride), w = input.floats(n * stride),
@@ -273,7 +273,7 @@ TEST_CASE("products of few rows are near the exact ones; neither rows nor tiles 
             };
             const std::vector<float> all = run(0, rows, cuda::FewRowsTiles::narrow);
             CHECK(same(run(0, rows, cuda::FewRowsTiles::wide), all));
-            for (const std::int64_t count : {1, 7, 8, 9, 16, 17, 31}) {
+            for (const std::int64_t count : {1, 7, 8, 9, 16, 17, 31, 33, 63}) {
                 for (const auto tiles : {cuda::FewRowsTiles::narrow, cuda::FewRowsTiles::wide}) {
                     std::vector<float> expected = old;
                     std::copy_n(all.begin() + y_stride, count * y_stride,

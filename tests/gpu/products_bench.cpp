@@ -198,7 +198,7 @@ constexpr DenseShape kDense[] = {{"q, k, v", 6144, 4096},
                                  {"attention out", 4096, 4096},
                                  {"gate, up", 28672, 4096},
                                  {"down", 4096, 14336}};
-constexpr std::int64_t kDenseRows[] = {1, 4, 16, 32};
+constexpr std::int64_t kDenseRows[] = {1, 4, 16, 32, 64};
 
 /// The library's pinned algorithm, what the start-up trial chooses, and our kernels.
 void measure_dense(DType dtype, const DenseShape& shape, const CudaCeilings& ceilings) {

@@ -9,8 +9,8 @@ namespace muster::cuda {
 
 namespace {
 
-/// Two warps multiply, one next to the other along the weights, and two only copy; 48 KiB and more
-/// of weights are on their way per block, and two blocks share a multiprocessor.
+/// Two warps multiply, one next to the other along the weights, and two only copy; two blocks share
+/// a multiprocessor, and have up to 80 KiB of weights on their way each.
 template <typename T, int kWeights, int kTokens, int kStages>
 void run(const TileProduct& p, const void* w, cudaStream_t stream) {
     using Shape = TileShape<kWeights, kTokens, 256, kStages, 2, 1, 2, 2>;
@@ -21,12 +21,20 @@ void run(const TileProduct& p, const void* w, cudaStream_t stream) {
 
 template <typename T>
 void run_for_rows(const TileProduct& p, const void* w, FewRowsTiles tiles, cudaStream_t stream) {
-    const bool narrow = tiles == FewRowsTiles::narrow;
+    const auto take = [&]<int kTokens, int kNarrowStages, int kWideStages>() {
+        if (tiles == FewRowsTiles::narrow)
+            run<T, 32, kTokens, kNarrowStages>(p, w, stream);
+        else
+            run<T, 64, kTokens, kWideStages>(p, w, stream);
+    };
     if (p.positions <= 8)
-        return narrow ? run<T, 32, 8, 9>(p, w, stream) : run<T, 64, 8, 6>(p, w, stream);
-    if (p.positions <= 16)
-        return narrow ? run<T, 32, 16, 8>(p, w, stream) : run<T, 64, 16, 5>(p, w, stream);
-    narrow ? run<T, 32, 32, 6>(p, w, stream) : run<T, 64, 32, 4>(p, w, stream);
+        take.template operator()<8, 9, 6>();
+    else if (p.positions <= 16)
+        take.template operator()<16, 8, 5>();
+    else if (p.positions <= 32)
+        take.template operator()<32, 6, 4>();
+    else
+        take.template operator()<64, 4, 3>();
 }
 
 }  // namespace

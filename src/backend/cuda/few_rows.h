@@ -9,7 +9,7 @@
 namespace muster::cuda {
 
 /// Most rows of a call.
-inline constexpr std::int64_t kMostFewRows = 32;
+inline constexpr std::int64_t kMostFewRows = 64;
 
 /// Weights per tile: with few outputs, narrow tiles keep more multiprocessors busy; wide ones read
 /// x less often.
