@@ -49,7 +49,9 @@ class EmulatedMultiplier : public Multiplier {
     std::string description() const override { return "obvious loops"; }
     void multiply(const Product& product, cudaStream_t stream) override {
         if (product.m == 0 || product.n == 0) return;
-        emulator::enqueue(stream, [product] { multiply_now(product); });
+        emulator::enqueue(stream, [product] {
+            for (int i = 0; i < product.shards; ++i) multiply_now(product.shard(i));
+        });
     }
     void prepare(const Product&, std::int64_t, void*, std::size_t, cudaStream_t) override {}
 };

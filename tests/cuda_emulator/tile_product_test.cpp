@@ -336,3 +336,34 @@ TEST_CASE("what the kernels of few rows cannot do is said before it is tried") {
     p.m = cuda::kMostFewRows + 1;
     CHECK_THROWS_AS(cuda::multiply_few_rows(p, cuda::FewRowsTiles::narrow, nullptr), InternalError);
 }
+
+TEST_CASE("shards of a product of few rows are what each is by itself") {
+    RandomInput input;
+    for (const DType dtype : {DType::bf16, DType::f16}) {
+        constexpr std::int64_t kRows = 11, kN = 70, kK = 136;
+        constexpr int kShards = 4;
+        const DeviceBytes x(as_type(input.floats(kRows * kShards * kK), dtype)),
+            w(as_type(input.floats(kN * kShards * kK), dtype));
+        const std::vector<float> untouched(kShards * kRows * kN,
+                                           std::numeric_limits<float>::quiet_NaN());
+        const DeviceBytes together(untouched), apart(untouched);
+        Product p;
+        p.type = dtype;
+        p.m = kRows;
+        p.n = p.y_stride = kN;
+        p.k = kK;
+        p.x = x.as<void>();
+        p.w = w.as<void>();
+        p.x_stride = p.w_stride = kShards * kK;
+        p.shards = kShards;
+        p.y_shard = kRows * kN;
+        p.y = together.as<void>();
+        cuda::multiply_few_rows(p, cuda::FewRowsTiles::narrow, nullptr);
+        p.y = apart.as<void>();
+        for (int s = 0; s < kShards; ++s)
+            cuda::multiply_few_rows(p.shard(s), cuda::FewRowsTiles::wide, nullptr);
+        const std::vector<float> got = together.values(DType::f32);
+        CHECK(std::none_of(got.begin(), got.end(), [](float v) { return std::isnan(v); }));
+        CHECK(same(got, apart.values(DType::f32)));
+    }
+}

@@ -125,9 +125,9 @@ class CudaBackend final : public Backend {
     const StepData& device_sequences(std::span<const AttentionSequence> sequences);
     std::unique_ptr<Matrix> load(DType compute, const std::vector<MatrixPart>& parts, int k_shards,
                                  bool gated);
-    /// Shard `shard` of x · wᵀ for rows [begin, begin + rows) of x into y.
-    Product product(const Tensor& x, const CudaMatrix& w, int shard, std::int64_t begin,
-                    std::int64_t rows, float* y, std::int64_t y_stride) const;
+    /// x · wᵀ for rows [begin, begin + rows) of x into y, all shards behind each other.
+    Product product(const Tensor& x, const CudaMatrix& w, std::int64_t begin, std::int64_t rows,
+                    float* y, std::int64_t y_stride) const;
     /// All shards of rows [begin, begin + rows): [shards, rows, n] at `parts`.
     void multiply_parts(const Tensor& x, const CudaMatrix& w, std::int64_t begin, std::int64_t rows,
                         float* parts);

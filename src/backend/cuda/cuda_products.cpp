@@ -34,32 +34,28 @@ const float* floats_of(const Tensor& tensor) {
 
 }  // namespace
 
-Product CudaBackend::product(const Tensor& x, const CudaMatrix& w, int shard, std::int64_t begin,
+Product CudaBackend::product(const Tensor& x, const CudaMatrix& w, std::int64_t begin,
                              std::int64_t rows, float* y, std::int64_t y_stride) const {
-    const std::size_t item = size_of(w.dtype());
-    const std::int64_t k = w.k() / w.k_shards();
-    const auto at = [&](const void* base, std::int64_t element) {
-        return static_cast<const std::byte*>(base) + static_cast<std::size_t>(element) * item;
-    };
     Product p;
     p.type = w.dtype();
     p.m = rows;
     p.n = w.n();
-    p.k = k;
-    p.x = at(x.data(), begin * x.row_stride() + shard * k);
+    p.k = w.k() / w.k_shards();
+    p.x = static_cast<const std::byte*>(x.data()) +
+          static_cast<std::size_t>(begin * x.row_stride()) * size_of(w.dtype());
     p.x_stride = x.row_stride();
-    p.w = at(w.data(), shard * k);
+    p.w = w.data();
     p.w_stride = w.k();
     p.y = y;
     p.y_stride = y_stride;
+    p.shards = w.k_shards();
+    p.y_shard = rows * y_stride;
     return p;
 }
 
 void CudaBackend::multiply_parts(const Tensor& x, const CudaMatrix& w, std::int64_t begin,
                                  std::int64_t rows, float* parts) {
-    for (int shard = 0; shard < w.k_shards(); ++shard)
-        multiplier_->multiply(
-            product(x, w, shard, begin, rows, parts + shard * rows * w.n(), w.n()), stream_);
+    multiplier_->multiply(product(x, w, begin, rows, parts, w.n()), stream_);
 }
 
 void CudaBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bias,
@@ -68,8 +64,7 @@ void CudaBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bi
     check_shapes("matmul", x, w, y, w.n());
     if (x.rows() == 0) return;
     if (w.k_shards() == 1) {
-        multiplier_->multiply(product(x, w, 0, 0, x.rows(), y.as<float>(), y.row_stride()),
-                              stream_);
+        multiplier_->multiply(product(x, w, 0, x.rows(), y.as<float>(), y.row_stride()), stream_);
     } else {
         const SumScratch sizes = sum_scratch(x.rows(), w.n(), w.k_shards(), 1);
         auto* parts = reinterpret_cast<float*>(scratch(sizes.total()));
@@ -91,7 +86,7 @@ void CudaBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor
     if (x.rows() == 0) return;
     const int shards = w.k_shards();
     if (shards == 1 && !copies_ && bias.empty()) {
-        Product p = product(x, w, 0, 0, x.rows(), residual.as<float>(), residual.row_stride());
+        Product p = product(x, w, 0, x.rows(), residual.as<float>(), residual.row_stride());
         p.accumulate = true;
         multiplier_->multiply(p, stream_);
         return;
@@ -151,7 +146,7 @@ void CudaBackend::matmul_silu_mul(const Tensor& x, const Matrix& matrix, const T
     auto* both = reinterpret_cast<float*>(scratch(gated_bytes(x.rows(), f)));
     for (std::int64_t begin = 0; begin < x.rows(); begin += at_once) {
         const std::int64_t rows = std::min(at_once, x.rows() - begin);
-        multiplier_->multiply(product(x, w, 0, begin, rows, both, w.n()), stream_);
+        multiplier_->multiply(product(x, w, begin, rows, both, w.n()), stream_);
         const Tensor to = out.row_range(begin, begin + rows);
         silu_mul(out.dtype(), both, floats_of(bias), rows, f, to.data(), to.row_stride(), stream_);
     }

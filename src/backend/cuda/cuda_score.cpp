@@ -92,7 +92,7 @@ void CudaBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_
                                            std::clamp<std::int64_t>(vocab_real - begin, 0, width);
                     if (real == 0 && slab > 0) continue;  // nothing is added to what there is
                     if (real > 0) {
-                        Product p = product(x, w, 0, row_begin, count, memory.logits, width);
+                        Product p = product(x, w, row_begin, count, memory.logits, width);
                         p.n = width;
                         p.w = static_cast<const std::byte*>(w.data()) +
                               static_cast<std::size_t>(begin * w.k()) * size_of(w.dtype());

@@ -54,6 +54,8 @@ TileProduct tile_product(const Product& p) {
     t.w_stride = p.w_stride;
     t.out = p.y;
     t.out_stride = p.y_stride;
+    t.shards = p.shards;
+    t.out_shard = p.y_shard;
     return t;
 }
 

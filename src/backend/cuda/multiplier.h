@@ -13,7 +13,8 @@
 
 namespace muster::cuda {
 
-/// y [m, n] ← x [m, k] · w[n, k]ᵀ (+ y if `accumulate`), products added in f32.
+/// y [m, n] ← x [m, k] · w[n, k]ᵀ (+ y if `accumulate`), products added in f32. Shard s of several
+/// does so with x and w from element s · k on, and with y + s · y_shard.
 struct Product {
     DType type = DType::bf16;   ///< of x and w
     DType y_type = DType::f32;  ///< f32 or `type`
@@ -25,6 +26,22 @@ struct Product {
     void* y = nullptr;  ///< rows y_stride elements apart
     std::int64_t y_stride = 0;
     bool accumulate = false;
+    int shards = 1;
+    std::int64_t y_shard = 0;  ///< elements
+
+    /// One shard by itself.
+    Product shard(int s) const {
+        const auto moved = [](const void* base, std::int64_t elements, DType of) {
+            return static_cast<const std::byte*>(base) +
+                   elements * static_cast<std::int64_t>(size_of(of));
+        };
+        Product one = *this;
+        one.shards = 1;
+        one.x = moved(x, s * k, type);
+        one.w = moved(w, s * k, type);
+        one.y = const_cast<std::byte*>(moved(y, s * y_shard, y_type));
+        return one;
+    }
 };
 
 class Multiplier {

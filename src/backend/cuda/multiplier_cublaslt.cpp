@@ -263,10 +263,13 @@ class CublasLtMultiplier : public Multiplier {
     void run(const Product& p, const cublasLtMatmulAlgo_t& algorithm, cudaStream_t stream) const {
         const Problem problem(p);
         const float one = 1, beta = p.accumulate ? 1.0f : 0.0f;
-        check_blas(
-            cublasLtMatmul(handle_, problem.description, &one, p.w, problem.w, p.x, problem.x,
-                           &beta, p.y, problem.y, p.y, problem.y, &algorithm, nullptr, 0, stream),
-            "cublasLtMatmul");
+        for (int i = 0; i < p.shards; ++i) {
+            const Product s = p.shard(i);
+            check_blas(cublasLtMatmul(handle_, problem.description, &one, s.w, problem.w, s.x,
+                                      problem.x, &beta, s.y, problem.y, s.y, problem.y, &algorithm,
+                                      nullptr, 0, stream),
+                       "cublasLtMatmul");
+        }
     }
 
     Owned<cublasLtHandle_t, cublasLtDestroy> handle_;
