@@ -220,7 +220,7 @@ TEST_CASE("own tiles keep the bits of any number of rows, and those of the kerne
             const ProductPlan plan = scene.choose({slow_tiles}, {narrow});
             CHECK(plan.reference.name == "own tiles");
             CHECK(plan.tried_rows == 300);
-            CHECK(scene.taken(plan, 32) == (type == DType::f32 ? "own tiles" : "narrow"));
+            CHECK(scene.taken(plan, 64) == (type == DType::f32 ? "own tiles" : "narrow"));
         }
     }
 }
