@@ -65,66 +65,94 @@ std::vector<std::vector<std::int32_t>> sequences_of(unsigned seed, unsigned voca
 
 TEST_CASE("sums over ranks have the same bits in small and in large calls") {
     const unsigned seed = common_seed();
-    for_degrees([&](Communicator group) {
-        const auto backend = on_device(true)(group);
-        // 301 rows of 501 floats are more than what travels in one go.
-        constexpr std::int64_t kRows = 301, kN = 501, kK = 16;
-        std::mt19937 random(seed);
-        std::normal_distribution<float> normal;
-        const auto floats = [&](std::int64_t n) {
-            std::vector<float> values(static_cast<std::size_t>(n));
-            for (float& value : values) value = normal(random);
-            return values;
-        };
-        const std::vector<float> x = floats(kRows * kK), w = floats(kN * kK), bias = floats(kN),
-                                 before = floats(kRows * kN);
-        const std::int64_t mine = kK / group.size();
-        const int shards = 8 / group.size();
-        const StoredTensor stored{
-            "w", "F32", {kN, kK}, std::as_bytes(std::span(w)), "test.safetensors"};
-        const auto matrix = backend->load_matrix(
-            DType::f32, {{&stored, 0, kN, group.rank() * mine, (group.rank() + 1) * mine}}, shards);
-        std::vector<float> slice;
-        for (std::int64_t row = 0; row < kRows; ++row)
-            for (std::int64_t i = 0; i < mine; ++i)
-                slice.push_back(x[static_cast<std::size_t>(row * kK + group.rank() * mine + i)]);
-        const Tensor input = backend->allocate(DType::f32, {kRows, mine}),
-                     added = backend->allocate(DType::f32, {kN}),
-                     out = backend->allocate(DType::f32, {kRows, kN});
-        backend->copy_from_host(input, slice.data());
-        backend->copy_from_host(added, bias.data());
-        const auto compute = [&](std::int64_t step) {
-            backend->copy_from_host(out, before.data());
-            for (std::int64_t begin = 0; begin < kRows; begin += step) {
-                const std::int64_t end = std::min(begin + step, kRows);
-                backend->matmul_add(input.row_range(begin, end), *matrix, added,
-                                    out.row_range(begin, end));
+    for (const int round : {0, 1})
+        for_degrees([&](Communicator group) {
+            const auto backend = on_device(true)(group);
+            // 301 rows of about 500 floats are more than what travels in one go; 504 floats are
+            // moved by fours.
+            constexpr std::int64_t kRows = 301, kK = 16;
+            const std::int64_t kN = round == 0 ? 501 : 504;
+            std::mt19937 random(seed);
+            std::normal_distribution<float> normal;
+            const auto floats = [&](std::int64_t n) {
+                std::vector<float> values(static_cast<std::size_t>(n));
+                for (float& value : values) value = normal(random);
+                return values;
+            };
+            const std::vector<float> x = floats(kRows * kK), w = floats(kN * kK), bias = floats(kN),
+                                     before = floats(kRows * kN);
+            const std::int64_t mine = kK / group.size();
+            const int shards = 8 / group.size();
+            const StoredTensor stored{
+                "w", "F32", {kN, kK}, std::as_bytes(std::span(w)), "test.safetensors"};
+            const auto matrix = backend->load_matrix(
+                DType::f32, {{&stored, 0, kN, group.rank() * mine, (group.rank() + 1) * mine}},
+                shards);
+            std::vector<float> slice;
+            for (std::int64_t row = 0; row < kRows; ++row)
+                for (std::int64_t i = 0; i < mine; ++i)
+                    slice.push_back(
+                        x[static_cast<std::size_t>(row * kK + group.rank() * mine + i)]);
+            const Tensor input = backend->allocate(DType::f32, {kRows, mine}),
+                         added = backend->allocate(DType::f32, {kN}),
+                         out = backend->allocate(DType::f32, {kRows, kN});
+            backend->copy_from_host(input, slice.data());
+            backend->copy_from_host(added, bias.data());
+            const auto compute = [&](std::int64_t step) {
+                backend->copy_from_host(out, before.data());
+                for (std::int64_t begin = 0; begin < kRows; begin += step) {
+                    const std::int64_t end = std::min(begin + step, kRows);
+                    backend->matmul_add(input.row_range(begin, end), *matrix, added,
+                                        out.row_range(begin, end));
+                }
+                std::vector<float> got(before.size());
+                backend->copy_to_host(got.data(), out);
+                return got;
+            };
+            const std::vector<float> whole = compute(kRows);
+            CHECK(same_bits(compute(100), whole));
+            // The norm behind the sum, in calls of all sizes.
+            const RmsNorm norm{added, 1e-5f};
+            const Tensor expected = backend->allocate(DType::f32, {kRows, kN}),
+                         normed = backend->allocate(DType::f32, {kRows, kN});
+            backend->rms_norm(out, norm.weight, norm.eps, expected);
+            const auto values_of = [&](const Tensor& tensor) {
+                std::vector<float> got(before.size());
+                backend->copy_to_host(got.data(), tensor);
+                return got;
+            };
+            for (const std::int64_t step : {kRows, std::int64_t{100}}) {
+                backend->copy_from_host(out, before.data());
+                backend->copy_from_host(normed, before.data());
+                for (std::int64_t begin = 0; begin < kRows; begin += step) {
+                    const std::int64_t end = std::min(begin + step, kRows);
+                    backend->matmul_add_norm(input.row_range(begin, end), *matrix, added,
+                                             out.row_range(begin, end), norm,
+                                             normed.row_range(begin, end));
+                }
+                CHECK(same_bits(values_of(out), whole));
+                CHECK(same_bits(values_of(normed), values_of(expected)));
             }
-            std::vector<float> got(before.size());
-            backend->copy_to_host(got.data(), out);
-            return got;
-        };
-        const std::vector<float> whole = compute(kRows);
-        CHECK(same_bits(compute(100), whole));
-        double worst = 0;
-        for (std::int64_t row = 0; row < kRows; row += 17) {
-            for (std::int64_t c = 0; c < kN; ++c) {
-                const auto at = static_cast<std::size_t>(row * kN + c);
-                double sum = static_cast<double>(before[at]) + bias[static_cast<std::size_t>(c)];
-                for (std::int64_t i = 0; i < kK; ++i)
-                    sum += static_cast<double>(x[static_cast<std::size_t>(row * kK + i)]) *
-                           w[static_cast<std::size_t>(c * kK + i)];
-                worst = std::max(worst, std::abs(whole[at] - sum));
+            double worst = 0;
+            for (std::int64_t row = 0; row < kRows; row += 17) {
+                for (std::int64_t c = 0; c < kN; ++c) {
+                    const auto at = static_cast<std::size_t>(row * kN + c);
+                    double sum =
+                        static_cast<double>(before[at]) + bias[static_cast<std::size_t>(c)];
+                    for (std::int64_t i = 0; i < kK; ++i)
+                        sum += static_cast<double>(x[static_cast<std::size_t>(row * kK + i)]) *
+                               w[static_cast<std::size_t>(c * kK + i)];
+                    worst = std::max(worst, std::abs(whole[at] - sum));
+                }
             }
-        }
-        CHECK(worst < 2e-5);
-        // One rank alone adds the eight shards by the same tree.
-        std::string bytes(reinterpret_cast<const char*>(whole.data()),
-                          whole.size() * sizeof(float));
-        std::string root = bytes;
-        group.broadcast(root);
-        CHECK(root == bytes);
-    });
+            CHECK(worst < 2e-5);
+            // One rank alone adds the eight shards by the same tree.
+            std::string bytes(reinterpret_cast<const char*>(whole.data()),
+                              whole.size() * sizeof(float));
+            std::string root = bytes;
+            group.broadcast(root);
+            CHECK(root == bytes);
+        });
 }
 
 TEST_CASE("a mixture of experts has the same bits for tp = 1, 2, 4 with virtual shards, near without") {

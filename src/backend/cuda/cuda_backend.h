@@ -56,6 +56,19 @@ class Stream {
     cudaStream_t stream_ = nullptr;
 };
 
+/// Where a sum goes: residual [rows, n] f32 += sum + bias, and then, unless `norm` is null, out [rows,
+/// n] ← the norm of residual.
+struct SumTarget {
+    Tensor bias;  ///< [n] f32 or empty
+    Tensor residual;
+    const RmsNorm* norm = nullptr;
+    Tensor out;
+    SumTarget rows(std::int64_t begin, std::int64_t end) const {
+        return {bias, residual.row_range(begin, end), norm,
+                norm != nullptr ? out.row_range(begin, end) : Tensor()};
+    }
+};
+
 class CudaBackend final : public Backend {
  public:
     /// The device is set. Collective over the group.
@@ -86,6 +99,8 @@ class CudaBackend final : public Backend {
                     const Tensor& residual) override;
     void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                          const Tensor& out) override;
+    void matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
+                         const Tensor& residual, const RmsNorm& norm, const Tensor& out) override;
     void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) override;
     void experts_add(const Tensor& x, const Tensor& router_logits, const ExpertRouting& routing,
                      std::span<const Expert> experts, const Tensor& residual) override;
@@ -131,12 +146,21 @@ class CudaBackend final : public Backend {
     /// All shards of rows [begin, begin + rows): [shards, rows, n] at `parts`.
     void multiply_parts(const Tensor& x, const CudaMatrix& w, std::int64_t begin, std::int64_t rows,
                         float* parts);
+    /// matmul_add with what follows it.
+    void add_product(const Tensor& x, const Matrix& w, const SumTarget& target);
+    /// The parts of all ranks, this one's are `parts`, folded into the target. `memory` is a scratch
+    /// block of `sizes`.
     void add_over_group(const SumScratch& sizes, std::byte* memory, const Fold& parts,
-                        const Tensor& bias, const Tensor& rows);
+                        const SumTarget& target);
     /// residual [rows, hidden] += what the rows' experts made: parts [shards, positions, hidden].
     void add_routed(const SumScratch& sizes, std::byte* memory, const float* parts,
                     const StepLimits& limits, const Routes& routes, std::int64_t rows,
                     const Tensor& residual);
+    /// The last fold of a sum.
+    void add_parts(const Fold& parts, const SumTarget& target);
+    /// x += parts + bias if there are parts, then out ← its norm.
+    void norm_into(const Fold& parts, const float* bias, const Tensor& x, const RmsNorm& norm,
+                   const Tensor& out);
     void reserve_ids(std::int64_t count);
     void prepare_products(const StepLimits& limits);
 

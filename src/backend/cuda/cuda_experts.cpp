@@ -153,7 +153,7 @@ void CudaBackend::add_routed(const SumScratch& sizes, std::byte* memory, const f
         const Fold shards{s.out, s.out_shard, s.shards};
         const Tensor to = residual.row_range(s.begin, s.begin + s.rows);
         if (copies_)
-            add_over_group(sizes, memory, shards, {}, to);
+            add_over_group(sizes, memory, shards, {{}, to, nullptr, {}});
         else
             fold(shards, 0, s.out_shard, s.n, nullptr, true, to.as<float>(), to.row_stride(),
                  stream_);

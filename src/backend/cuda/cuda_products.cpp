@@ -79,16 +79,27 @@ void CudaBackend::matmul(const Tensor& x, const Matrix& matrix, const Tensor& bi
         add_bias(y.as<float>(), y.row_stride(), bias.as<float>(), y.rows(), w.n(), stream_);
 }
 
-void CudaBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor& bias,
+void CudaBackend::matmul_add(const Tensor& x, const Matrix& w, const Tensor& bias,
                              const Tensor& residual) {
+    add_product(x, w, {bias, residual, nullptr, {}});
+}
+
+void CudaBackend::matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
+                                  const Tensor& residual, const RmsNorm& norm, const Tensor& out) {
+    add_product(x, w, {bias, residual, &norm, out});
+}
+
+void CudaBackend::add_product(const Tensor& x, const Matrix& matrix, const SumTarget& target) {
     const CudaMatrix& w = cuda_matrix(matrix, false, "matmul_add");
+    const Tensor& residual = target.residual;
     check_shapes("matmul_add", x, w, residual, w.n());
     if (x.rows() == 0) return;
     const int shards = w.k_shards();
-    if (shards == 1 && !copies_ && bias.empty()) {
+    if (shards == 1 && !copies_ && target.bias.empty()) {
         Product p = product(x, w, 0, x.rows(), residual.as<float>(), residual.row_stride());
         p.accumulate = true;
         multiplier_->multiply(p, stream_);
+        if (target.norm != nullptr) norm_into({}, nullptr, residual, *target.norm, target.out);
         return;
     }
     // With one shard on one rank there is one part: only the bias is added behind it.
@@ -101,18 +112,26 @@ void CudaBackend::matmul_add(const Tensor& x, const Matrix& matrix, const Tensor
         const std::int64_t rows = std::min(sizes.rows, x.rows() - begin);
         multiply_parts(x, w, begin, rows, parts);
         const Fold fold_shards{parts, rows * w.n(), shards};
-        const Tensor to = residual.row_range(begin, begin + rows);
+        const SumTarget to = target.rows(begin, begin + rows);
         if (copies_)
-            add_over_group(sizes, memory, fold_shards, bias, to);
+            add_over_group(sizes, memory, fold_shards, to);
         else
-            fold(fold_shards, 0, rows * w.n(), w.n(), floats_of(bias), true, to.as<float>(),
-                 to.row_stride(), stream_);
+            add_parts(fold_shards, to);
     }
 }
 
+void CudaBackend::add_parts(const Fold& parts, const SumTarget& target) {
+    const Tensor& to = target.residual;
+    if (target.norm != nullptr)
+        norm_into(parts, floats_of(target.bias), to, *target.norm, target.out);
+    else
+        fold(parts, 0, to.rows() * to.row_size(), to.row_size(), floats_of(target.bias), true,
+             to.as<float>(), to.row_stride(), stream_);
+}
+
 void CudaBackend::add_over_group(const SumScratch& sizes, std::byte* memory, const Fold& parts,
-                                 const Tensor& bias, const Tensor& rows) {
-    const std::int64_t n = rows.row_size(), total = rows.rows() * n;
+                                 const SumTarget& target) {
+    const std::int64_t total = target.residual.rows() * target.residual.row_size();
     const int tp = tp_size();
     auto* own = reinterpret_cast<float*>(memory + block_bytes(sizes.parts));
     auto* received =
@@ -121,8 +140,7 @@ void CudaBackend::add_over_group(const SumScratch& sizes, std::byte* memory, con
     const auto bytes = static_cast<std::size_t>(total) * sizeof(float);
     if (static_cast<std::int64_t>(bytes) <= kSmallSum) {
         copies_->all_gather(own, received, bytes, stream_);
-        fold({received, total, tp}, 0, total, n, floats_of(bias), true, rows.as<float>(),
-             rows.row_stride(), stream_);
+        add_parts({received, total, tp}, target);
         return;
     }
     // Every rank adds up one of `tp` equal parts; the last one may end in what is never used.
@@ -132,8 +150,7 @@ void CudaBackend::add_over_group(const SumScratch& sizes, std::byte* memory, con
     float* mine = own + tp_rank() * part;
     fold({received, part, tp}, 0, part, part, nullptr, false, mine, part, stream_);
     copies_->all_gather(mine, own, part_bytes, stream_);
-    fold({own, 0, 1}, 0, total, n, floats_of(bias), true, rows.as<float>(), rows.row_stride(),
-         stream_);
+    add_parts({own, 0, 1}, target);
 }
 
 // The products stay f32 until they are multiplied: they are rounded where the CPU rounds them, and

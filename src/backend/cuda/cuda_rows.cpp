@@ -3,6 +3,7 @@
 #include "cuda/check.h"
 #include "cuda/cuda_backend.h"
 #include "cuda/heads.h"
+#include "cuda/norm.h"
 #include "cuda/rows.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -27,8 +28,27 @@ void CudaBackend::embed(const Tensor& table, std::span<const std::int32_t> ids, 
 }
 
 void CudaBackend::rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
-    cuda::rms_norm(out.dtype(), x.as<float>(), x.row_stride(), weight.as<float>(), eps, x.rows(),
-                   x.row_size(), out.data(), out.row_stride(), stream_);
+    norm_into({}, nullptr, x, {weight, eps}, out);
+}
+
+void CudaBackend::norm_into(const Fold& parts, const float* bias, const Tensor& x,
+                            const RmsNorm& norm, const Tensor& out) {
+    if (x.shape() != out.shape() || norm.weight.rows() != x.row_size())
+        throw InternalError(cat("rms_norm: x ", to_string(x.shape()), ", weight ",
+                                to_string(norm.weight.shape()), ", out ", to_string(out.shape())));
+    NormCall call{};
+    call.type = out.dtype();
+    call.x = x.as<float>();
+    call.x_stride = x.row_stride();
+    call.weight = norm.weight.as<float>();
+    call.eps = norm.eps;
+    call.out = out.data();
+    call.out_stride = out.row_stride();
+    call.rows = x.rows();
+    call.n = x.row_size();
+    call.fold = parts;
+    call.bias = bias;
+    cuda::norm(call, stream_);
 }
 
 void CudaBackend::norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) {

@@ -1,6 +1,7 @@
 #include "cuda/elementwise.h"
 
 #include "cuda/elements.cuh"
+#include "cuda/fold.cuh"
 #include "cuda/launch.cuh"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
@@ -49,15 +50,6 @@ __global__ void silu_mul_kernel(const float* product, const float* bias, std::in
         }
         store4(out + row * out_stride, at, f, whole, gate);
     }
-}
-
-template <int kCount>
-__device__ __forceinline__ float tree(const float* parts, std::int64_t stride) {
-    if constexpr (kCount == 1)
-        return *parts;
-    else
-        return tree<kCount / 2>(parts, stride) +
-               tree<kCount / 2>(parts + kCount / 2 * stride, stride);
 }
 
 /// One thread per element: neighbouring threads read neighbouring words of every part.

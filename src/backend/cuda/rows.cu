@@ -1,11 +1,9 @@
-// One block per row. A thread takes four neighbours at a time, the same four whether they are moved
-// by one instruction or one by one, so that the order of additions depends on the row's size alone.
+// One block per row. A thread takes four neighbours at a time, by one instruction or one by one.
 
 #include "cuda/rows.h"
 
 #include "cuda/elements.cuh"
 #include "cuda/launch.cuh"
-#include "cuda/reduce.cuh"
 #include "muster/backend/backend.h"
 
 namespace muster::cuda {
@@ -22,32 +20,6 @@ __global__ void embed_kernel(const T* table, const std::int32_t* ids, std::int64
         float four[4];
         load4(from, at, hidden, whole, four);
         store4(to, at, hidden, whole, four);
-    }
-}
-
-template <typename T>
-__global__ void rms_norm_kernel(const float* x, std::int64_t x_stride, const float* weight,
-                                float eps, std::int64_t n, bool whole, T* out,
-                                std::int64_t out_stride) {
-    __shared__ float slots[32];
-    const std::int64_t row = blockIdx.x;
-    const float* from = x + row * x_stride;
-    T* to = out + row * out_stride;
-    float squares = 0;
-    for (std::int64_t at = 4 * threadIdx.x; at < n; at += 4 * blockDim.x) {
-        float four[4];
-        load4(from, at, n, whole, four);
-        for (int i = 0; i < 4; ++i) squares = fmaf(four[i], four[i], squares);
-    }
-    squares = reduce_block(squares, 0.0f, slots, [](float a, float b) { return a + b; });
-    const float inverse = inverse_norm(squares, static_cast<float>(n), eps);
-    for (std::int64_t at = 4 * threadIdx.x; at < n; at += 4 * blockDim.x) {
-        float four[4], factors[4];
-        load4(from, at, n, whole, four);
-        load4(weight, at, n, whole, factors);
-        for (int i = 0; i < 4; ++i)
-            four[i] = rounded<T>(four[i] * inverse) * rounded<T>(factors[i]);
-        store4(to, at, n, whole, four);
     }
 }
 
@@ -123,20 +95,6 @@ void embed(DType type, const void* table, const std::int32_t* ids, std::int64_t 
         using T = std::remove_pointer_t<decltype(element)>;
         launch("embed", embed_kernel<T>, dim3(blocks_for(rows, 1)), threads_for_row(hidden), 0,
                stream, static_cast<const T*>(table), ids, hidden, whole, out, out_stride);
-    });
-}
-
-void rms_norm(DType type, const float* x, std::int64_t x_stride, const float* weight, float eps,
-              std::int64_t rows, std::int64_t n, void* out, std::int64_t out_stride,
-              cudaStream_t stream) {
-    if (rows == 0) return;
-    const bool whole = by_fours(x, n, x_stride, sizeof(float)) &&
-                       by_fours(weight, n, n, sizeof(float)) &&
-                       by_fours(out, n, out_stride, size_of(type));
-    with_element(type, [&](auto* element) {
-        using T = std::remove_pointer_t<decltype(element)>;
-        launch("rms_norm", rms_norm_kernel<T>, dim3(blocks_for(rows, 1)), threads_for_row(n), 0,
-               stream, x, x_stride, weight, eps, n, whole, static_cast<T*>(out), out_stride);
     });
 }
 

@@ -13,11 +13,6 @@ namespace muster::cuda {
 void embed(DType type, const void* table, const std::int32_t* ids, std::int64_t rows,
            std::int64_t hidden, float* out, std::int64_t out_stride, cudaStream_t stream);
 
-/// out [rows, n] of `type` ← round(x · rsqrt(mean(x²) + eps)) · round(weight [n]).
-void rms_norm(DType type, const float* x, std::int64_t x_stride, const float* weight, float eps,
-              std::int64_t rows, std::int64_t n, void* out, std::int64_t out_stride,
-              cudaStream_t stream);
-
 /// Rotates the halves of every head of x [rows, heads · d] in place; cos_sin [rows, d].
 void rope(float* x, std::int64_t x_stride, const float* cos_sin, std::int64_t cos_sin_stride,
           std::int64_t rows, std::int64_t heads, std::int64_t d, cudaStream_t stream);

@@ -93,9 +93,9 @@ TEST_CASE("plans name what a backend takes, to the byte") {
         fresh->prepare(work);
         CHECK(cuda_of(fresh).arena().used() == cuda_scratch_bytes(work));
         // Attention's part, whose formula stands twice: with the kernels and where no CUDA is.
-        CHECK(cuda::attention_bytes(work.rows, work.heads, work.head_dim, work.max_context) ==
-              cuda::attention_scratch_bytes(work.rows, work.heads, work.head_dim,
-                                            work.max_context));
+        CHECK(
+            cuda::attention_bytes(work.rows, work.heads, work.head_dim, work.max_context) ==
+            cuda::attention_scratch_bytes(work.rows, work.heads, work.head_dim, work.max_context));
     }
 }
 
@@ -120,16 +120,19 @@ TEST_CASE("no row's bits depend on the rows beside it") {
             const auto compute = [&](std::int64_t step) {
                 const Tensor normed = backend.poisoned({kRows, kHidden}, dtype),
                              out = backend.poisoned({kRows, kF}, dtype),
-                             sum = backend.tensor(residual, {kRows, kHidden});
+                             sum = backend.tensor(residual, {kRows, kHidden}),
+                             again = backend.poisoned({kRows, kHidden}, dtype);
                 for (std::int64_t begin = 0; begin < kRows; begin += step) {
                     const std::int64_t end = std::min(begin + step, kRows);
                     const auto rows = [&](const Tensor& t) { return t.row_range(begin, end); };
                     backend->rms_norm(rows(wide), weight, 1e-5f, rows(normed));
                     backend->matmul_silu_mul(rows(normed), *gated, {}, rows(out));
                     backend->matmul_add(rows(normed), *w, {}, rows(sum));
+                    backend->matmul_add_norm(rows(normed), *w, weight, rows(sum), {weight, 1e-5f},
+                                             rows(again));
                 }
                 std::vector<float> all = backend.values(normed);
-                for (const Tensor& t : {out, sum}) {
+                for (const Tensor& t : {out, sum, again}) {
                     const std::vector<float> more = backend.values(t);
                     all.insert(all.end(), more.begin(), more.end());
                 }

@@ -46,6 +46,40 @@ TEST_CASE("rms_norm rounds as Hugging Face's Llama does") {
     }
 }
 
+TEST_CASE("rms_norm of long rows, and of rows at any address") {
+    RandomInput input;
+    for (const std::string& name : backend_names()) {
+        CAPTURE(name);
+        TestBackend backend(name);
+        // Rows that devices keep in registers, by one to eight times four elements a thread, and
+        // not.
+        for (const std::int64_t n : {2048, 2052, 3584, 5121, 8196, 16384, 16388}) {
+            CAPTURE(n);
+            const std::vector<float> x = input.floats(n, 3.0f), w = input.floats(n);
+            const RmsNorm norm{backend.tensor(w, {n}), 1e-5f};
+            const Tensor out = backend.poisoned({1, n});
+            backend->rms_norm(backend.tensor(x, {1, n}), norm.weight, norm.eps, out);
+            const std::vector<float> got = backend.values(out);
+            double sum = 0;
+            for (const float value : x) sum += std::pow(static_cast<double>(value), 2);
+            const double inverse = 1.0 / std::sqrt(sum / static_cast<double>(n) + 1e-5);
+            for (std::size_t i = 0; i < got.size(); ++i) {
+                const double exact = x[i] * inverse * w[i];
+                // A thousand additions in a lane, each rounded.
+                CHECK(std::abs(got[i] - exact) <= 0x1p-19 * std::abs(exact));
+            }
+            std::vector<float> shifted(static_cast<std::size_t>(n) + 5);
+            std::copy(x.begin(), x.end(), shifted.begin() + 3);
+            const Tensor wide = backend.tensor(shifted, {1, n + 5});
+            const Tensor again = backend.poisoned({1, n + 1});
+            backend->rms_norm(wide.column_range(3, n + 3), norm.weight, norm.eps,
+                              again.column_range(1, n + 1));
+            const std::vector<float> moved = backend.values(again);
+            CHECK(same_bits(std::vector<float>(moved.begin() + 1, moved.end()), got));
+        }
+    }
+}
+
 TEST_CASE("norm_heads norms every head by itself, in place, also in a column view") {
     RandomInput input;
     for (const std::string& name : backend_names()) {

@@ -2,6 +2,7 @@
 // single operations that they stand for.
 
 #include "backend_test.h"
+#include "cuda/cuda_backend.h"
 #include "muster/base/error.h"
 
 using namespace muster;
@@ -73,6 +74,46 @@ void check_scene(TestBackend& backend, RandomInput& input, const Scene& s) {
     CHECK_FALSE(same_bits(fused.q, x));
 }
 
+/// A row-parallel product [rows, n] and what follows it; the residual is a view from `offset` on.
+struct Sum {
+    DType dtype;
+    std::int64_t rows, n;
+    int shards;
+    bool biased;
+    std::int64_t offset = 0;
+};
+
+void check_sum(TestBackend& backend, RandomInput& input, const Sum& s) {
+    CAPTURE(s.rows);
+    CAPTURE(s.n);
+    CAPTURE(s.shards);
+    CAPTURE(s.biased);
+    const std::int64_t k = 2 * s.shards, width = s.n + s.offset;
+    const OwnedTensor stored(input.floats(s.n * k), s.dtype, {s.n, k});
+    const auto w = backend->load_matrix(s.dtype, {{&stored.stored, 0, s.n, 0, k}}, s.shards);
+    const Tensor x = backend.tensor(input.floats(s.rows * k), {s.rows, k}, s.dtype);
+    const Tensor bias = s.biased ? backend.tensor(input.floats(s.n), {s.n}) : Tensor();
+    const RmsNorm norm{backend.tensor(input.floats(s.n), {s.n}), 1e-5f};
+    const std::vector<float> before = input.floats(s.rows * width);
+    const auto compute = [&](const auto& operations) {
+        const Tensor residual = backend.tensor(before, {s.rows, width});
+        const Tensor out = backend.poisoned({s.rows, s.n}, s.dtype);
+        operations(residual.column_range(s.offset, width), out);
+        std::vector<float> both = backend.values(residual), normed = backend.values(out);
+        CHECK_FALSE(same_bits(both, before));
+        both.insert(both.end(), normed.begin(), normed.end());
+        return both;
+    };
+    const auto fused = compute([&](const Tensor& residual, const Tensor& out) {
+        backend->matmul_add_norm(x, *w, bias, residual, norm, out);
+    });
+    const auto single = compute([&](const Tensor& residual, const Tensor& out) {
+        backend->matmul_add(x, *w, bias, residual);
+        backend->rms_norm(residual, norm.weight, norm.eps, out);
+    });
+    CHECK(same_bits(fused, single));
+}
+
 }  // namespace
 
 TEST_CASE("prepare_attention gives the bits of norm_heads, rope and store_kv") {
@@ -129,6 +170,42 @@ TEST_CASE("prepare_attention gives a row the same bits in any step") {
                 rows.push_back({{0, 1, s.first_position + i, s.pages}});
         CHECK(same_bits(compute({kSequences}), compute(rows)));
     }
+}
+
+TEST_CASE("matmul_add_norm gives the bits of matmul_add and rms_norm") {
+    RandomInput input;
+    for (const std::string& name : backend_names()) {
+        CAPTURE(name);
+        TestBackend backend(name);
+        const auto check = [&](DType dtype, std::int64_t n, int shards, bool biased,
+                               std::int64_t offset) {
+            check_sum(backend, input, {dtype, 5, n, shards, biased, offset});
+        };
+        for (const DType dtype : kFloatTypes) {
+            for (const int shards : {1, 2, 4, 8})
+                for (const bool biased : {false, true})
+                    for (const std::int64_t n : {1, 24, 77, 128, 516})
+                        check(dtype, n, shards, biased, n == 128 ? 1 : 0);
+        }
+        // Every number of elements that a device's threads keep, and rows that they do not.
+        for (const int shards : {1, 2, 8})
+            for (const std::int64_t n : {2052, 4100, 8200, 16392})
+                check(DType::bf16, n, shards, shards == 1, 0);
+    }
+}
+
+TEST_CASE("matmul_add_norm of more rows than a device adds up at once") {
+    RandomInput input;
+    TestBackend backend("cuda");
+    backend.backend.reset();
+    CudaOptions options;
+    options.memory_bytes = std::uint64_t{160} << 20;
+    options.transport = DeviceTransport::staged;
+    backend.backend = cuda::make_backend(options, backend.group);
+    constexpr int kShards = 8;
+    constexpr std::int64_t kSize = 8200, kMany = 300;
+    REQUIRE(cuda::sum_scratch(kMany, kSize, kShards, 1).rows < kMany);
+    check_sum(backend, input, {DType::bf16, kMany, kSize, kShards, true});
 }
 
 TEST_CASE("prepare_attention refuses what does not fit") {
