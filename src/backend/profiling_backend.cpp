@@ -108,6 +108,22 @@ void ProfilingBackend::matmul_silu_mul(const Tensor& x, const Matrix& w, const T
                   [&] { inner_.matmul_silu_mul(x, w, bias, out); });
 }
 
+void ProfilingBackend::matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
+                                       const Tensor& residual, const RmsNorm& norm,
+                                       const Tensor& out) {
+    const double weights = static_cast<double>(w.n()) * static_cast<double>(w.k());
+    count({"matmul_add_norm", w.n(), w.k()},
+          {2.0 * static_cast<double>(x.rows()) * weights + 4.0 * elements_of(out),
+           static_cast<double>(w.bytes()) + bytes_of(x) + 2 * bytes_of(residual) +
+               bytes_of(norm.weight) + bytes_of(out)},
+          [&] { inner_.matmul_add_norm(x, w, bias, residual, norm, out); });
+}
+
+void ProfilingBackend::norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) {
+    count({"norm_heads"}, {4.0 * elements_of(x), 2 * bytes_of(x) + bytes_of(norm.weight)},
+          [&] { inner_.norm_heads(x, norm, head_dim); });
+}
+
 void ProfilingBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {
     count({"rope"}, {3.0 * elements_of(x), 2 * bytes_of(x) + bytes_of(cos_sin)},
           [&] { inner_.rope(x, cos_sin, head_dim); });
@@ -119,6 +135,24 @@ void ProfilingBackend::store_kv(const Tensor& k, const Tensor& v,
     const double written = 2 * elements_of(k) * static_cast<double>(size_of(keys.dtype()));
     count({"store_kv"}, {0, bytes_of(k) + bytes_of(v) + written},
           [&] { inner_.store_kv(k, v, sequences, head_dim, keys, values); });
+}
+
+void ProfilingBackend::prepare_attention(const Tensor& qkv, const RmsNorm& q_norm,
+                                         const RmsNorm& k_norm, const Tensor& cos_sin,
+                                         std::span<const AttentionSequence> sequences,
+                                         std::int64_t head_dim, const Tensor& keys,
+                                         const Tensor& values) {
+    const double rows = static_cast<double>(qkv.rows());
+    const double kv = rows * static_cast<double>(keys.row_size() / kKvPageTokens);
+    const double q = elements_of(qkv) - 2 * kv;
+    const double normed = (q_norm.weight.empty() ? 0 : q) + (k_norm.weight.empty() ? 0 : kv);
+    count({"prepare_attention"},
+          {4 * normed + 3 * (q + kv), bytes_of(qkv) + q * sizeof(float) + bytes_of(cos_sin) +
+                                          2 * kv * static_cast<double>(size_of(keys.dtype()))},
+          [&] {
+              inner_.prepare_attention(qkv, q_norm, k_norm, cos_sin, sequences, head_dim, keys,
+                                       values);
+          });
 }
 
 void ProfilingBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {

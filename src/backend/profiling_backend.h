@@ -47,9 +47,16 @@ class ProfilingBackend : public Backend {
                     const Tensor& residual) override;
     void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                          const Tensor& out) override;
+    void matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
+                         const Tensor& residual, const RmsNorm& norm, const Tensor& out) override;
+    void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) override;
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
                   std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;
+    void prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
+                           const Tensor& cos_sin, std::span<const AttentionSequence> sequences,
+                           std::int64_t head_dim, const Tensor& keys,
+                           const Tensor& values) override;
     void copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) override;
     void attention(const Tensor& q, const Tensor& keys, const Tensor& values,
                    std::span<const AttentionSequence> sequences, std::int64_t head_dim, float scale,

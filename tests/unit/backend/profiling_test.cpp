@@ -79,6 +79,59 @@ TEST_CASE("attention is counted by the keys that its rows see and its sequences 
     CHECK(backend.total({"copy_kv_page"}).bytes == 2 * kKvPageTokens * 16 * 2);
 }
 
+TEST_CASE("fused operations are counted as one each, and reach the backend as such") {
+    RandomInput input;
+    Profiled backend;
+    constexpr std::int64_t kHeads = 4, kKvHeads = 2, kDim = 8, kRows = 3;
+    const auto w = backend.matrix(input.floats(64 * 40), 64, 40);
+    const Tensor x = backend.tensor(input.floats(kRows * 40), {kRows, 40}, DType::bf16);
+    const std::vector<float> before = input.floats(kRows * 64);
+    const RmsNorm norm{backend.tensor(input.floats(64), {64}), 1e-5f};
+    const auto normed = [&](Backend& by) {
+        const Tensor residual = backend.tensor(before, {kRows, 64});
+        const Tensor out = backend.poisoned({kRows, 64}, DType::bf16);
+        by.matmul_add_norm(x, *w, {}, residual, norm, out);
+        return backend.values(out);
+    };
+    CHECK(same_bits(normed(*backend.profiling), normed(*backend.backend)));
+    const OperationTotal& product = backend.total({"matmul_add_norm", 64, 40});
+    CHECK(product.calls == 1);
+    CHECK(product.flops == 2 * kRows * 64 * 40 + 4 * kRows * 64);
+    CHECK(product.bytes == static_cast<double>(w->bytes()) + kRows * 40 * 2 /* x */ +
+                               2 * kRows * 64 * 4 /* residual */ + 64 * 4 /* weight */ +
+                               kRows * 64 * 2 /* out */);
+
+    constexpr std::int64_t kQ = kHeads * kDim, kKv = kKvHeads * kDim;
+    const std::vector<std::int32_t> pages = {1, 0};
+    const AttentionSequence sequence{0, kRows, 62, pages};
+    const std::vector<float> qkv = input.floats(kRows * (kQ + 2 * kKv));
+    const RmsNorm heads{backend.tensor(input.floats(kDim), {kDim}), 1e-5f};
+    const Tensor angles = backend.tensor(input.floats(kRows * kDim), {kRows, kDim});
+    const auto prepared = [&](Backend& by, const RmsNorm& k_norm) {
+        const Tensor rows = backend.tensor(qkv, {kRows, kQ + 2 * kKv});
+        const Shape cache{2, kKvPageTokens, kKv};
+        const Tensor keys = backend.tensor(std::vector<float>(2 * kKvPageTokens * kKv), cache,
+                                           DType::bf16),
+                     values = backend.tensor(std::vector<float>(2 * kKvPageTokens * kKv), cache,
+                                             DType::bf16);
+        by.prepare_attention(rows, heads, k_norm, angles, {&sequence, 1}, kDim, keys, values);
+        return backend.values(keys);
+    };
+    CHECK(same_bits(prepared(*backend.profiling, heads), prepared(*backend.backend, heads)));
+    const OperationTotal& prepare = backend.total({"prepare_attention"});
+    CHECK(prepare.flops == 7 * kRows * (kQ + kKv));
+    CHECK(prepare.bytes == kRows * ((2 * kQ + 2 * kKv) * 4 + kDim * 4 + 2 * kKv * 2));
+    prepared(*backend.profiling, {});
+    CHECK(prepare.calls == 2);
+    CHECK(prepare.flops == 7 * kRows * (kQ + kKv) + kRows * (7 * kQ + 3 * kKv));
+
+    const Tensor x32 = backend.tensor(input.floats(kRows * kQ), {kRows, kQ});
+    backend.profiling->norm_heads(x32, heads, kDim);
+    CHECK(backend.total({"norm_heads"}).flops == 4 * kRows * kQ);
+    CHECK(backend.total({"norm_heads"}).bytes == 2 * kRows * kQ * 4 + kDim * 4);
+    CHECK(backend.profile.operations.size() == 3);  // and none of what they are made of
+}
+
 TEST_CASE("profiles add up") {
     Profile a, b;
     a.operations[{"rope"}] = {.calls = 1, .seconds = 2, .flops = 3, .bytes = 4};
