@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <limits>
+#include <numeric>
 
 namespace muster {
 
@@ -35,6 +38,25 @@ KeyCounts count_keys(std::span<const AttentionSequence> sequences, std::int64_t 
         counts.read += static_cast<double>(end - first);
     }
     return counts;
+}
+
+/// Experts that at least one row goes to. Rows of equal logits at the edge of the choice may go to
+/// another one than the backend chooses.
+double count_experts(const std::vector<float>& logits, std::size_t experts, std::size_t top_k) {
+    std::vector<bool> used(experts);
+    std::vector<std::size_t> order(experts);
+    for (std::size_t row = 0; row + experts <= logits.size(); row += experts) {
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        const auto rank = [&](std::size_t e) {
+            const float logit = logits[row + e];
+            return std::isnan(logit) ? -std::numeric_limits<float>::infinity() : logit;
+        };
+        std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(top_k) - 1,
+                         order.end(),
+                         [&](std::size_t a, std::size_t b) { return rank(a) > rank(b); });
+        for (std::size_t i = 0; i < top_k; ++i) used[order[i]] = true;
+    }
+    return static_cast<double>(std::count(used.begin(), used.end(), true));
 }
 
 }  // namespace
@@ -122,6 +144,22 @@ void ProfilingBackend::matmul_add_norm(const Tensor& x, const Matrix& w, const T
 void ProfilingBackend::norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) {
     count({"norm_heads"}, {4.0 * elements_of(x), 2 * bytes_of(x) + bytes_of(norm.weight)},
           [&] { inner_.norm_heads(x, norm, head_dim); });
+}
+
+void ProfilingBackend::experts_add(const Tensor& x, const Tensor& router_logits,
+                                   const ExpertRouting& routing, std::span<const Expert> experts,
+                                   const Tensor& residual) {
+    std::vector<float> logits(static_cast<std::size_t>(num_elements(router_logits.shape())));
+    inner_.copy_to_host(logits.data(), router_logits);
+    const Matrix &gate_up = *experts[0].gate_up, &down = *experts[0].down;
+    const double used =
+        count_experts(logits, experts.size(), static_cast<std::size_t>(routing.top_k));
+    const double weights = static_cast<double>(gate_up.n() * gate_up.k() + down.n() * down.k());
+    count({"experts_add", gate_up.n(), gate_up.k()},
+          {2.0 * static_cast<double>(x.rows()) * routing.top_k * weights,
+           used * static_cast<double>(gate_up.bytes() + down.bytes()) + bytes_of(x) +
+               bytes_of(router_logits) + 2 * bytes_of(residual)},
+          [&] { inner_.experts_add(x, router_logits, routing, experts, residual); });
 }
 
 void ProfilingBackend::rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) {

@@ -50,6 +50,8 @@ class ProfilingBackend : public Backend {
     void matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
                          const Tensor& residual, const RmsNorm& norm, const Tensor& out) override;
     void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) override;
+    void experts_add(const Tensor& x, const Tensor& router_logits, const ExpertRouting& routing,
+                     std::span<const Expert> experts, const Tensor& residual) override;
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
                   std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;

@@ -284,6 +284,8 @@ struct CpuWork {
     std::int64_t rows = 1, k = 1;           ///< of a product
     std::int64_t n = 1;                     ///< of a row-parallel product
     std::int64_t head_dim = 1;
+    /// Of a mixture, as in StepLimits; 0 experts: none.
+    std::int64_t experts = 0, experts_per_row = 0, intermediate = 0;
 };
 /// Bytes of scratch memory that it takes for them at most, with what the group's ranks exchange.
 std::uint64_t cpu_scratch_bytes(const CpuWork& work);

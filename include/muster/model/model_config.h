@@ -25,6 +25,9 @@ struct RopeSpec {
     bool truncate = true;  // yarn: floor/ceil of the correction range
 };
 
+/// How a family calls the tensors of a mixture.
+enum class ExpertNames { qwen, mixtral };
+
 /// All sizes are global (before sharding).
 struct ModelConfig {
     std::string architecture;  ///< "LlamaForCausalLM"
@@ -40,6 +43,7 @@ struct ModelConfig {
     /// A mixture of experts in every block, each of intermediate_size; 0: none.
     std::int64_t num_experts = 0, experts_per_token = 0;
     bool normalize_expert_weights = true;  ///< see ExpertRouting
+    ExpertNames expert_names = ExpertNames::qwen;
     RopeSpec rope;
     DType dtype = DType::f32;           ///< compute type
     std::vector<std::int32_t> eos_ids;  ///< from generation_config.json, else config.json
@@ -109,8 +113,10 @@ MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand)
 std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);
 /// Keys that a token at context length `context`, itself included, sees; the layers' mean.
 double keys_seen(const ModelConfig& config, double context);
+/// Elements of the layers' matrices; of a mixture, those of the router and of `experts` experts.
+double layer_elements(const ModelConfig& config, double experts);
 /// Floating-point operations for one token at context length `context`, without the output head (×
-/// 2 per multiply-add).
+/// 2 per multiply-add). Of a mixture only the experts that a token goes to count.
 double flops_per_token(const ModelConfig& config, double context);
 
 }  // namespace muster

@@ -108,8 +108,9 @@ namespace muster {
 std::uint64_t cpu_scratch_bytes(const CpuWork& work) {
     const std::int64_t per_thread =
         cpu::score_scratch_floats(cpu::Product::most_run_rows(work.rows));
-    std::uint64_t bytes = cpu::Product::scratch_bytes(work.compute, work.rows, work.k,
-                                                      work.k_shards, work.threads) +
+    const std::uint64_t product = cpu::Product::scratch_bytes(work.compute, work.rows, work.k,
+                                                              work.k_shards, work.threads);
+    std::uint64_t bytes = std::max(product, cpu::experts_scratch_bytes(work)) +
                           cpu_attention_bytes(work.threads, work.head_dim) +
                           static_cast<std::uint64_t>(work.threads * per_thread) * sizeof(float);
     if (work.tp > 1) {

@@ -4,6 +4,7 @@
 
 #include "cpu/cpu_matrix.h"
 #include "cpu/cpu_product.h"
+#include "cpu/expert_rows.h"
 #include "cpu/kernels.h"
 #include "cpu/scratch.h"
 #include "muster/backend/backend.h"
@@ -35,6 +36,8 @@ class CpuBackend : public Backend {
     void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                          const Tensor& out) override;
     void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) override;
+    void experts_add(const Tensor& x, const Tensor& router_logits, const ExpertRouting& routing,
+                     std::span<const Expert> experts, const Tensor& residual) override;
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
                   std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;
@@ -73,6 +76,16 @@ class CpuBackend : public Backend {
                     std::int64_t end, const Tensor& bias, const Tensor& residual);
     void copy_floats(const float* from, std::int64_t n, float* to);
 
+    struct ExpertProducts;
+    /// For logits [rows, experts].
+    ExpertRows sort_by_expert(const Tensor& router_logits, const ExpertRouting& routing);
+    /// activated [places, f] compute ← silu(g) · u of the rows [rows, k] of x at their places.
+    void gate_up_experts(const Tensor& x, const ExpertRows& rows, std::span<const Expert> experts,
+                         const Tensor& activated);
+    /// out [rows, n] f32 ← (add ? out : 0) + the experts' sums, folded over this rank's shards.
+    void down_experts(const Tensor& activated, const ExpertRows& rows,
+                      std::span<const Expert> experts, bool add, const Tensor& out);
+
     const Communicator& group_;
     const Kernels& kernels_;
     std::unique_ptr<NodeExchange> exchange_;  ///< null: one rank, or MPI carries the blocks
@@ -80,10 +93,14 @@ class CpuBackend : public Backend {
     ThreadPool pool_;
     ProductScratch product_scratch_;
     Scratch attention_scratch_, slab_scratch_, partial_scratch_, gathered_scratch_;
+    Scratch expert_scratch_, activated_scratch_;
 };
 
 /// Floats of scratch that score_vocab takes per thread beside its product.
 std::int64_t score_scratch_floats(std::int64_t run_rows);
+
+/// Bytes of scratch that experts_add takes, with its products; 0 without experts.
+std::uint64_t experts_scratch_bytes(const CpuWork& work);
 
 /// make_cpu_backend with a chosen kernel set, for tests.
 std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group);

@@ -28,19 +28,8 @@ void CpuBackend::product(const Tensor& x, const CpuMatrix& w, const Write& write
     const auto task = [&](std::int64_t index, int thread) {
         const FlushDenormals flush(w.dtype());
         const std::int64_t range = index % ranges, run = index / ranges;
-        const std::int64_t rows = product.num_rows(run), end = (range + 1) * w.panels() / ranges;
-        for (std::int64_t first = range * w.panels() / ranges; first < end;) {
-            const std::int64_t count = std::min(product.max_panels(), end - first);
-            const float* sums = product.multiply(first, count, run, thread);
-            for (std::int64_t row = 0; row < rows; row += kTileRows) {
-                for (std::int64_t p = 0; p < count; ++p) {
-                    write(product.first_row(run) + row,
-                          std::min<std::int64_t>(kTileRows, rows - row), first + p,
-                          sums + p * product.panel_stride() + row * kPanel);
-                }
-            }
-            first += count;
-        }
+        product.each_tile(range * w.panels() / ranges, (range + 1) * w.panels() / ranges, run,
+                          thread, write);
     };
     pool_.run(threads, product.runs() * ranges, task, true);
 }

@@ -58,16 +58,29 @@ std::uint64_t Product::scratch_bytes(DType compute, std::int64_t rows, std::int6
     return static_cast<std::uint64_t>(x_bytes + threads * thread_floats * 4);
 }
 
-Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
-                 int threads, ProductScratch& scratch)
-    : w_(w),
-      kernels_(for_rows(kernels, w.dtype(), x.rows())),
-      rows_(x.rows()),
-      blocks_(ceil_div(rows_, kTileRows)) {
-    if (x.row_size() != w.k() || x.dtype() != w.dtype() || rows_ == 0) {
-        throw InternalError(cat("matrix product: x ", to_string(x.shape()), " ", name_of(x.dtype()),
-                                ", w [", w.n(), ", ", w.k(), "] ", name_of(w.dtype())));
+std::uint64_t Product::group_scratch_bytes(DType compute, std::int64_t products,
+                                           std::int64_t rows, std::int64_t k, int shards,
+                                           int threads) {
+    // Every product may have a block that is not full.
+    const std::int64_t blocks =
+        std::min(rows, (rows + std::min(products, rows) * (kTileRows - 1)) / kTileRows);
+    const std::int64_t x_bytes =
+        blocks * shards * x_block_bytes(kernels_for(fastest_isa()), compute, k / shards);
+    std::int64_t thread_floats = 0;
+    const std::int64_t levels = tree_levels(shards);
+    for (std::int64_t run = 1; run <= std::min(kMaxBlocks, ceil_div(rows, kTileRows)); ++run) {
+        thread_floats = std::max(thread_floats, pass_panels(run, run, levels) *
+                                                    (levels * run * kTile + kPiece * kPanel));
     }
+    return static_cast<std::uint64_t>(x_bytes + threads * thread_floats * 4);
+}
+
+Product::Product(std::int64_t rows, const CpuMatrix& w, const Kernels& kernels, int threads)
+    : w_(w),
+      kernels_(for_rows(kernels, w.dtype(), rows)),
+      rows_(rows),
+      blocks_(ceil_div(rows, kTileRows)) {
+    if (rows < 1) throw InternalError("matrix product: no rows");
     shard_block_bytes_ = x_block_bytes(kernels_, w.dtype(), w.shard_k());
     block_bytes_ = shard_block_bytes_ * w.k_shards();
     // Runs are cut short where there are fewer panels than threads.
@@ -80,23 +93,41 @@ Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, Th
     const bool wants =
         w.dtype() == DType::f16 || (w.dtype() == DType::bf16 && kernels_.widens_bf16);
     widens_ = wants && rows_ >= kWidenRows;
-
-    packed_ = reinterpret_cast<std::byte*>(scratch.x.floats(blocks_ * block_bytes_ / 4));
     sums_size_ = max_panels_ * panel_stride();
     thread_floats_ = levels * sums_size_ + (widens_ ? max_panels_ * kPiece * kPanel : 0);
-    thread_memory_ = scratch.threads.floats(pool.threads() * thread_floats_);
+}
 
-    const std::int64_t item = static_cast<std::int64_t>(size_of(x.dtype()));
+Product::Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
+                 int threads, ProductScratch& scratch)
+    : Product(x.rows(), w, kernels, threads) {
+    if (x.row_size() != w.k() || x.dtype() != w.dtype()) {
+        throw InternalError(cat("matrix product: x ", to_string(x.shape()), " ", name_of(x.dtype()),
+                                ", w [", w.n(), ", ", w.k(), "] ", name_of(w.dtype())));
+    }
+    use_memory(reinterpret_cast<std::byte*>(scratch.x.floats(packed_bytes() / 4)),
+               scratch.threads.floats(pool.threads() * thread_floats_), thread_floats_);
+    const auto item = static_cast<std::int64_t>(size_of(x.dtype()));
     const auto* from = static_cast<const std::byte*>(x.data());
     pool.run(threads, blocks_, [&](std::int64_t block, int) {
-        const std::int64_t first = block * kTileRows;
-        const int count = static_cast<int>(std::min<std::int64_t>(kTileRows, rows_ - first));
-        for (int s = 0; s < w_.k_shards(); ++s) {
-            const std::int64_t element = first * x.row_stride() + s * w_.shard_k();
-            kernels_.pack_x(x.dtype(), count, w_.shard_k(), from + element * item, x.row_stride(),
-                            packed_ + block * block_bytes_ + s * shard_block_bytes_);
-        }
+        pack(block, from + block * kTileRows * x.row_stride() * item, x.row_stride());
     });
+}
+
+void Product::use_memory(std::byte* packed, float* threads, std::int64_t thread_floats) {
+    packed_ = packed;
+    thread_memory_ = threads;
+    thread_floats_ = thread_floats;
+}
+
+void Product::pack(std::int64_t block, const void* x, std::int64_t stride) const {
+    const auto item = static_cast<std::int64_t>(size_of(w_.dtype()));
+    const int count =
+        static_cast<int>(std::min<std::int64_t>(kTileRows, rows_ - block * kTileRows));
+    for (int s = 0; s < w_.k_shards(); ++s) {
+        kernels_.pack_x(w_.dtype(), count, w_.shard_k(),
+                        static_cast<const std::byte*>(x) + s * w_.shard_k() * item, stride,
+                        packed_ + block * block_bytes_ + s * shard_block_bytes_);
+    }
 }
 
 /// The only block: weights are read once, straight from memory.
@@ -113,8 +144,8 @@ void Product::stream_shard(int shard, std::int64_t first, std::int64_t count, fl
         {reinterpret_cast<const char*>(weights) + ahead, w_.step_bytes(), panel_bytes});
 }
 
-void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
-                             float* sums, float* widened) const {
+void Product::add_shard(int shard, std::int64_t first, std::int64_t count, std::int64_t run,
+                        float* sums, float* widened, const std::byte* then) const {
     if (blocks_ == 1) return stream_shard(shard, first, count, sums);
     const std::int64_t per_step = w_.dtype() == DType::bf16 ? 2 : 1;
     const std::int64_t steps = w_.shard_steps();
@@ -133,16 +164,17 @@ void Product::multiply_shard(int shard, std::int64_t first, std::int64_t count, 
         };
         for (std::int64_t p = 0; widens_ && p < count; ++p)
             kernels_.widen(w_.dtype(), n, part(p), widened + p * kPiece * kPanel);
-        // The blocks share the fetching of the next piece, in the end of the panels after these.
+        // The blocks share the fetching of the next piece, in the end of what is multiplied then.
         const bool ends = shard + 1 == w_.k_shards() && begin + n == steps;
-        const std::int64_t bytes = n * w_.step_bytes();
+        const std::int64_t bytes = n * w_.step_bytes(),
+                           panel_bytes = w_.k_shards() * steps * w_.step_bytes();
         const std::int64_t per_tile = ceil_div(bytes, blocks);
         for (std::int64_t block = 0; block < blocks; ++block) {
             const int rows = block + 1 < blocks ? kTileRows : last_rows;
             const std::byte* x_part = x + block * block_bytes_ + begin * x_step_bytes;
             for (std::int64_t p = 0; p < count; ++p) {
                 const std::byte* weights = part(p);
-                const std::byte* next = ends ? w_.panel(first + count + p) : weights + bytes;
+                const std::byte* next = ends ? then + p * panel_bytes : weights + bytes;
                 tile(rows, tile_steps, x_part,
                      widens_ ? static_cast<const void*>(widened + p * kPiece * kPanel) : weights,
                      kPanel, sums + p * panel_stride() + block * kTile, begin > 0,
@@ -167,11 +199,20 @@ const float* Product::multiply(std::int64_t first, std::int64_t count, std::int6
         }
     };
     for (int s = 0; s < w_.k_shards(); ++s) {
-        multiply_shard(s, first, count, run, memory + depth * sums_size_, widened);
+        add_shard(s, first, count, run, memory + depth * sums_size_, widened,
+                  w_.panel(first + count));
         ++depth;
         for (int carry = s + 1; carry % 2 == 0; carry /= 2) fold();
     }
     while (depth > 1) fold();
+    return memory;
+}
+
+const float* Product::multiply_shard(int shard, std::int64_t first, std::int64_t count,
+                                     std::int64_t run, int thread, const std::byte* then) {
+    float* memory = thread_memory_ + thread * thread_floats_;
+    add_shard(shard, first, count, run, memory, memory + tree_levels(w_.k_shards()) * sums_size_,
+              then);
     return memory;
 }
 

@@ -96,6 +96,10 @@ struct Kernels {
     /// out ← out + (tile + bias [columns]).
     void (*add_rows)(std::int64_t rows, std::int64_t columns, const float* tile, const float* bias,
                      float* out, std::int64_t stride);
+    /// Row rows[r] of sums [any, kPanel] += factors[r] · row r of the tile, for `count` rows, which
+    /// differ, by fused multiply-add.
+    void (*add_scaled_rows)(std::int64_t count, const std::int32_t* rows, const float* factors,
+                            const float* tile, float* sums);
     /// out ← silu(gate + bias) · (up + bias), rounded to `type`; the tile's halves are gate and up,
     /// columns ≤ kPanel / 2.
     void (*silu_rows)(std::int64_t rows, std::int64_t columns, const float* tile,

@@ -215,6 +215,7 @@ constexpr Kernels make_kernels(const char* name) {
             .rms_norm = rms_norm,
             .store_rows = end_rows<false>,
             .add_rows = end_rows<true>,
+            .add_scaled_rows = add_scaled_rows,
             .silu_rows = silu_rows,
             .rope = rope,
             .exp_minus_max = exp_minus_max,

@@ -62,6 +62,17 @@ void end_rows(std::int64_t rows, std::int64_t columns, const float* tile, const 
     }
 }
 
+void add_scaled_rows(std::int64_t count, const std::int32_t* rows, const float* factors,
+                     const float* tile, float* sums) {
+    for (std::int64_t r = 0; r < count; ++r) {
+        const Vec factor = broadcast(factors[r]);
+        for (std::int64_t c = 0; c < kPanel; c += kLanes) {
+            float* to = sums + rows[r] * kPanel + c;
+            store(to, fma(factor, load(tile + r * kPanel + c), load(to)));
+        }
+    }
+}
+
 /// silu(gate) · up of sixteen elements.
 inline Vec silu_times(Vec gate, Vec up) {
     float g[kLanes], quotient[kLanes];

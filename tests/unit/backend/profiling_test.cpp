@@ -132,6 +132,36 @@ TEST_CASE("fused operations are counted as one each, and reach the backend as su
     CHECK(backend.profile.operations.size() == 3);  // and none of what they are made of
 }
 
+TEST_CASE("a mixture is counted by its rows' experts, and by the weights of those that have rows") {
+    RandomInput input;
+    Profiled backend;
+    constexpr std::int64_t kHidden = 16, kF = 32, kRows = 3;
+    std::vector<std::unique_ptr<Matrix>> matrices;
+    std::vector<Expert> experts;
+    for (int e = 0; e < 5; ++e) {
+        const OwnedTensor half(input.floats(kF * kHidden), DType::bf16, {kF, kHidden});
+        const MatrixPart part{&half.stored, 0, kF, 0, kHidden};
+        matrices.push_back(backend.profiling->load_gate_up(DType::bf16, part, part));
+        matrices.push_back(backend.matrix(input.floats(kHidden * kF), kHidden, kF));
+        const auto last = matrices.end();
+        experts.push_back({(last - 2)->get(), (last - 1)->get()});
+    }
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    // Experts 0 and 4, 4 and 2, 0 and 4: three of five.
+    const Tensor logits = backend.tensor({3, 1, 0, -1, 2, nan, 0, 1, 0.5, 4, 9, 1, 2, 3, 8}, {3, 5});
+    const Tensor x = backend.tensor(input.floats(kRows * kHidden), {kRows, kHidden}, DType::bf16);
+    const std::vector<float> zeros(kRows * kHidden);
+    const Tensor residual = backend.tensor(zeros, {kRows, kHidden}),
+                 plain = backend.tensor(zeros, {kRows, kHidden});
+    backend->experts_add(x, logits, {2, true}, experts, plain);
+    backend.profiling->experts_add(x, logits, {2, true}, experts, residual);
+    CHECK(same_bits(backend.values(residual), backend.values(plain)));
+    const OperationTotal& total = backend.total({"experts_add", 2 * kF, kHidden});
+    CHECK(total.flops == 2 * kRows * 2 * 3 * kF * kHidden);
+    CHECK(total.bytes == 3.0 * static_cast<double>(matrices[0]->bytes() + matrices[1]->bytes()) +
+                             kRows * kHidden * 2 + kRows * 5 * 4 + 2 * kRows * kHidden * 4);
+}
+
 TEST_CASE("profiles add up") {
     Profile a, b;
     a.operations[{"rope"}] = {.calls = 1, .seconds = 2, .flops = 3, .bytes = 4};
