@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """Makes tests/golden/models: tiny random checkpoints with the logits that Hugging Face transformers gives them.
 
-    python scripts/golden/tiny_models.py tests/golden/models
+    python scripts/golden/tiny_models.py tests/golden/models [names of models, all if there are none]
 
 Needs torch, transformers 5 and safetensors. Every folder holds config.json (in the spelling of transformers 4 for half of the
 models), the checkpoint, golden.json (token sequences, versions) and logits.bin: f32 [all tokens of all sequences, vocab], computed in
 f32 with eager attention, one sequence at a time. Checkpoints in bfloat16 and float16 also have logits_half.bin, the same computed by
-transformers in that type: the distance between the two files is the yardstick for our own.
+transformers in that type: the distance between the two files is the yardstick for our own. The experts of STACKED models are stored as
+transformers 5 holds them in memory, all in two tensors.
 """
 import json, pathlib, shutil, sys
 
 import torch, transformers
-from transformers import LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM
+from safetensors.torch import save_file
+from transformers import (LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM,
+                          Qwen3MoeForCausalLM)
 
 VOCAB = 61
 BASE = dict(vocab_size=VOCAB, hidden_size=24, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
@@ -52,7 +55,14 @@ MODELS = {
     "qwen3-listed-windows": (Qwen3ForCausalLM, WINDOW | dict(layer_types=[SLIDES, FULL, FULL], num_hidden_layers=3, head_dim=16),
                              "float32", False, None),
     "qwen3-bf16-biases": (Qwen3ForCausalLM, dict(attention_bias=True, head_dim=16, num_hidden_layers=1), "bfloat16", False, None),
+    "mixtral": (MixtralForCausalLM, dict(num_local_experts=5, num_experts_per_tok=2), "float32", True, None),
+    "mixtral-stacked": (MixtralForCausalLM, dict(num_local_experts=4, num_experts_per_tok=3, sliding_window=7, num_hidden_layers=1),
+                        "bfloat16", False, None),
+    "qwen3-moe": (Qwen3MoeForCausalLM, dict(num_experts=8, num_experts_per_tok=3, moe_intermediate_size=16), "float32", False, None),
+    "qwen3-moe-bf16": (Qwen3MoeForCausalLM, dict(num_experts=6, num_experts_per_tok=2, moe_intermediate_size=24, norm_topk_prob=True,
+                                                 num_hidden_layers=1), "bfloat16", True, None),
 }
+STACKED = {"mixtral-stacked"}
 
 
 def to_v4(config):
@@ -70,10 +80,12 @@ def logits_of(model, sequences):
         return torch.cat([model(torch.tensor([ids])).logits[0].float() for ids in sequences])
 
 
-def main(root):
+def main(root, wanted):
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
     for index, (name, (kind, keys, dtype, v4, shard)) in enumerate(MODELS.items()):
+        if wanted and name not in wanted:
+            continue
         torch.manual_seed(1000 + index)
         config = kind.config_class(**(BASE | keys))
         model = kind(config).eval()
@@ -91,6 +103,8 @@ def main(root):
         if dtype != "float32":
             logits_of(load(dtype), sequences).numpy().tofile(folder / "logits_half.bin")
         logits_of(load("float32"), sequences).numpy().tofile(folder / "logits.bin")
+        if name in STACKED:
+            save_file(model.state_dict(), folder / "model.safetensors", metadata=dict(format="pt"))
         if v4:
             written = json.loads((folder / "config.json").read_text())
             to_v4(written)
@@ -101,4 +115,4 @@ def main(root):
         print(name, sum(f.stat().st_size for f in folder.iterdir()))
 
 
-main(pathlib.Path(sys.argv[1]))
+main(pathlib.Path(sys.argv[1]), sys.argv[2:])

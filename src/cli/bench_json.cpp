@@ -67,6 +67,10 @@ Value model(const BenchResult& r) {
     object.set("dtype", std::string(name_of(r.model.dtype)));
     object.set("hidden_size", r.model.hidden_size);
     object.set("intermediate_size", r.model.intermediate_size);
+    if (r.model.num_experts > 0) {
+        object.set("num_experts", r.model.num_experts);
+        object.set("num_experts_per_tok", r.model.experts_per_token);
+    }
     object.set("num_hidden_layers", r.model.num_layers);
     object.set("num_attention_heads", r.model.num_heads);
     object.set("num_key_value_heads", r.model.num_kv_heads);

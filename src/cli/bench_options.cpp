@@ -32,7 +32,7 @@ constexpr std::int64_t kMaxTokens = std::int64_t{1} << 24, kMaxBatch = 65536;
 constexpr BenchFlag kFlags[] = {
     {"Model", "shape", "NAME", &BenchConfig::shape, nullptr, nullptr, 0, 0,
      "random weights of this shape: llama-135m, llama-1.1b, qwen2.5-7b, llama-3-8b, "
-     "llama-3-70b-slice or a config.json (default: llama-1.1b)"},
+     "llama-3-70b-slice, mixtral-8x7b or a config.json (default: llama-1.1b)"},
     {"Model", "model", "DIR", &BenchConfig::model, nullptr, nullptr, 0, 0,
      "a checkpoint directory instead"},
     {"Model", "dtype", "TYPE", &BenchConfig::dtype, nullptr, nullptr, 0, 0,

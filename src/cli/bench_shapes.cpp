@@ -48,6 +48,13 @@ constexpr NamedShape kShapes[] = {
          "num_key_value_heads": 8, "vocab_size": 128256, "tie_word_embeddings": false,
          "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "rope_theta": 500000.0,
          "bos_token_id": 128000, "eos_token_id": 128001})"},
+    // Mixtral-8x7B-v0.1 as published: 46.7 billion parameters, 93 GB, of which a token uses 12.9.
+    {"mixtral-8x7b",
+     R"({"architectures": ["MixtralForCausalLM"], "dtype": "bfloat16", "hidden_size": 4096,
+         "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+         "num_key_value_heads": 8, "vocab_size": 32000, "tie_word_embeddings": false,
+         "num_local_experts": 8, "num_experts_per_tok": 2, "max_position_embeddings": 32768,
+         "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "sliding_window": null})"},
 };
 
 }  // namespace

@@ -74,7 +74,8 @@ void append(std::vector<std::string>& cells, const std::vector<std::string>& mor
 double parameters(const ModelConfig& model) {
     const double table =
         static_cast<double>(model.vocab_size) * static_cast<double>(model.hidden_size);
-    return flops_per_token(model, 0) / 2 + table * (model.tie_embeddings ? 1 : 2);
+    return layer_elements(model, static_cast<double>(model.num_experts)) +
+           table * (model.tie_embeddings ? 1 : 2);
 }
 
 void print_setup(std::ostream& out, const BenchResult& r) {

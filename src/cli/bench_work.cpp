@@ -2,6 +2,7 @@
 // about (embeddings, activations) is left out.
 
 #include <algorithm>
+#include <cmath>
 
 #include "cli/bench_phases.h"
 
@@ -14,8 +15,13 @@ struct Segment {
     std::int64_t first, rows, scored;
 };
 
-double matrix_bytes(const ModelConfig& model) {
-    return flops_per_token(model, 0) / 2 * static_cast<double>(size_of(model.dtype));
+/// The layers' matrices that a step of `rows` rows reads; of a mixture, as many experts as rows reach
+/// that choose evenly at random, which is what random weights do.
+double matrix_bytes(const ModelConfig& model, double rows) {
+    const auto all = static_cast<double>(model.num_experts),
+               chosen = static_cast<double>(model.experts_per_token);
+    const double reached = all > 0 ? all * (1 - std::pow(1 - chosen / all, rows)) : 0;
+    return layer_elements(model, reached) * static_cast<double>(size_of(model.dtype));
 }
 double head_elements(const ModelConfig& model) {
     return static_cast<double>(model.hidden_size) * static_cast<double>(model.vocab_size);
@@ -29,6 +35,8 @@ PhaseWork packed_work(const std::vector<Segment>& segments, const ModelConfig& m
                       std::int64_t step_tokens) {
     const auto kv = static_cast<double>(kv_bytes_per_token(model, 1));
     PhaseWork work;
+    std::int64_t rows_left = 0;
+    for (const Segment& segment : segments) rows_left += segment.rows;
     std::int64_t room = 0;      // rows left in the current step
     bool head_is_read = false;  // in the current step
     for (const Segment& segment : segments) {
@@ -37,7 +45,9 @@ PhaseWork packed_work(const std::vector<Segment>& segments, const ModelConfig& m
             if (room == 0) {
                 room = step_tokens;
                 head_is_read = false;
-                work.bytes += matrix_bytes(model);
+                work.bytes += matrix_bytes(
+                    model, static_cast<double>(std::min(step_tokens, rows_left)));
+                rows_left -= step_tokens;
             }
             const std::int64_t stop = std::min(end, position + room);
             room -= stop - position;
@@ -66,7 +76,7 @@ PhaseWork decode_work(const ModelConfig& model, const PhaseRun& run) {
     PhaseWork work;
     work.tokens = rows;
     work.flops = rows * (flops_per_token(model, context) + 2 * head_elements(model));
-    work.bytes = steps * (matrix_bytes(model) + head_bytes(model)) +
+    work.bytes = steps * (matrix_bytes(model, rows / steps) + head_bytes(model)) +
                  read * static_cast<double>(kv_bytes_per_token(model, 1));
     return work;
 }

@@ -76,7 +76,12 @@ void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& file
     const ModelConfig& c = files.config;
     out << "Model: " << run.model_path << "\n  " << c.architecture << ", " << c.num_layers
         << " layers, hidden " << c.hidden_size << ", heads " << c.num_heads << "/" << c.num_kv_heads
-        << " of " << c.head_dim << ", ffn " << c.intermediate_size << ", vocabulary "
+        << " of " << c.head_dim << ", ";
+    if (c.num_experts > 0)
+        out << c.experts_per_token << " of " << c.num_experts << " experts of ffn ";
+    else
+        out << "ffn ";
+    out << c.intermediate_size << ", vocabulary "
         << c.vocab_size << ", computed in " << name_of(c.dtype) << "\n  context "
         << files.max_length << " tokens";
     if (c.sliding_window > 0) {

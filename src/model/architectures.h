@@ -23,7 +23,9 @@ const std::vector<Architecture>& architectures();
 // One function per family, each in arch/<family>.cpp.
 void read_llama_config(ConfigReader& reader, ModelConfig& config);
 void read_mistral_config(ConfigReader& reader, ModelConfig& config);
+void read_mixtral_config(ConfigReader& reader, ModelConfig& config);
 void read_qwen2_config(ConfigReader& reader, ModelConfig& config);
 void read_qwen3_config(ConfigReader& reader, ModelConfig& config);
+void read_qwen3_moe_config(ConfigReader& reader, ModelConfig& config);
 
 }  // namespace muster

@@ -18,11 +18,6 @@ std::vector<Projection> qkv_projections(const ModelConfig& c, const ShardPlan& p
             {prefix + "v_proj", c.num_kv_heads * d, kv_begin, kv_end}};
 }
 
-/// This rank's rows of the projection `name` in the MLP.
-Projection mlp_projection(const ModelConfig& c, const ShardPlan& p, const std::string& name) {
-    return {name, c.intermediate_size, p.first_intermediate, p.first_intermediate + p.intermediate};
-}
-
 RmsNorm norm(Weights& weights, const ModelConfig& config, const std::string& name,
              std::int64_t size) {
     return {weights.vector({WeightSlice::vector(name, size, 0, size)}),
@@ -35,6 +30,12 @@ RmsNorm head_norm(Weights& weights, const ModelConfig& config, const std::string
 
 std::string layer_prefix(std::int64_t index) {
     return cat("model.layers.", index, ".");
+}
+
+std::variant<GatedMlp, Mixture> load_mlp(Weights& weights, const ModelConfig& config,
+                                         const ShardPlan& plan, const std::string& prefix) {
+    if (config.num_experts > 0) return Mixture(weights, config, plan, prefix);
+    return GatedMlp(weights, config, plan, prefix);
 }
 
 std::vector<DecoderLayer> load_layers(Weights& weights, const ModelConfig& config,
@@ -68,17 +69,14 @@ DecoderLayer::DecoderLayer(Weights& weights, const ModelConfig& c, const ShardPl
       k_norm(head_norm(weights, c, layer_prefix(index) + "self_attn.k_norm.weight")),
       qkv(weights, qkv_projections(c, p, layer_prefix(index) + "self_attn."), c.hidden_size,
           c.qkv_bias),
-      gate_up(weights, mlp_projection(c, p, layer_prefix(index) + "mlp.gate_proj"),
-              mlp_projection(c, p, layer_prefix(index) + "mlp.up_proj"), c.hidden_size, c.mlp_bias),
       output(weights, layer_prefix(index) + "self_attn.o_proj", c.hidden_size,
              c.num_heads * c.head_dim, p.first_head * c.head_dim,
              (p.first_head + p.heads) * c.head_dim, p.local_shards, c.output_bias),
-      down(weights, layer_prefix(index) + "mlp.down_proj", c.hidden_size, c.intermediate_size,
-           p.first_intermediate, p.first_intermediate + p.intermediate, p.local_shards,
-           c.mlp_bias) {}
+      mlp(load_mlp(weights, c, p, layer_prefix(index))) {}
 
 std::uint64_t DecoderLayer::bytes() const {
-    std::uint64_t total = qkv.bytes() + gate_up.bytes() + output.bytes() + down.bytes();
+    std::uint64_t total = qkv.bytes() + output.bytes() +
+                          std::visit([](const auto& part) { return part.bytes(); }, mlp);
     for (const RmsNorm* norm : {&attention_norm, &mlp_norm, &q_norm, &k_norm})
         total += vector_bytes(norm->weight);
     return total;
@@ -135,7 +133,9 @@ Decoder::Decoder(const Checkpoint& checkpoint, const ModelConfig& config, const 
                      .head_dim = config.head_dim,
                      .max_context = config.max_positions,
                      .vocab_rows = plan.vocab_rows,
-                     .vocab_shards = plan.local_shards});
+                     .vocab_shards = plan.local_shards,
+                     .experts = config.num_experts,
+                     .experts_per_row = config.experts_per_token});
 }
 
 KvCache Decoder::make_kv_cache(std::int32_t num_pages) {
@@ -197,7 +197,8 @@ Tensor Decoder::forward(const StepBatch& batch, KvCache& kv) {
         for (std::size_t i = 0; i < layers.size(); ++i) {
             const bool last = i + 1 == layers.size();
             attention_block(layers[i], batch, kv.keys[i], kv.values[i], step);
-            mlp_block(layers[i], last ? nullptr : &layers[i + 1].attention_norm, step);
+            const RmsNorm* next = last ? nullptr : &layers[i + 1].attention_norm;
+            std::visit([&](const auto& mlp) { mlp.forward(backend_, step, next); }, layers[i].mlp);
         }
     });
     return final_hidden(batch, step);
@@ -225,11 +226,6 @@ void Decoder::attention_block(const DecoderLayer& layer, const StepBatch& batch,
     backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale,
                        layer.window, step.attended);
     layer.output.forward(backend_, step.attended, step.residual, &layer.mlp_norm, step.normed);
-}
-
-void Decoder::mlp_block(const DecoderLayer& layer, const RmsNorm* next, const Workspace& step) {
-    layer.gate_up.forward(backend_, step.normed, step.activated);
-    layer.down.forward(backend_, step.activated, step.residual, next, step.normed);
 }
 
 Tensor Decoder::final_hidden(const StepBatch& batch, const Workspace& step) {

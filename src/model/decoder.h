@@ -1,10 +1,12 @@
 #pragma once
-// The decoder of Llama and its relatives: pre-norm attention and gated MLP blocks on an f32
-// residual stream.
+// The decoder of Llama and its relatives: pre-norm attention and gated MLP blocks, or mixtures of
+// these, on an f32 residual stream.
 
+#include <variant>
 #include <vector>
 
 #include "linear.h"
+#include "mixture.h"
 #include "muster/model/model.h"
 #include "rope.h"
 #include "shard_plan.h"
@@ -24,8 +26,8 @@ struct DecoderLayer {
     RmsNorm attention_norm, mlp_norm;  ///< [hidden]
     RmsNorm q_norm, k_norm;            ///< [head_dim], or empty
     ColumnParallelLinear qkv;
-    GatedLinear gate_up;
-    RowParallelLinear output, down;
+    RowParallelLinear output;
+    std::variant<GatedMlp, Mixture> mlp;
 };
 
 /// All weights of a decoder.
@@ -60,8 +62,6 @@ class Decoder : public Model {
     void set_positions(const StepBatch& batch, const Workspace& step);
     void attention_block(const DecoderLayer& layer, const StepBatch& batch, const Tensor& keys,
                          const Tensor& values, const Workspace& step);
-    /// `next` is the norm that its result goes into, if any.
-    void mlp_block(const DecoderLayer& layer, const RmsNorm* next, const Workspace& step);
     Tensor final_hidden(const StepBatch& batch, const Workspace& step);
 
     Checkpoint checkpoint_;

@@ -11,6 +11,8 @@ namespace {
 // Beyond what any published model needs, and small enough that products of a few sizes fit 64 bits.
 constexpr std::int64_t kMaxVocab = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 11,
                        kMaxHeads = 1 << 13;
+constexpr std::int64_t kMaxExperts = 1 << 11, kMaxExpertsPerToken = 64,
+                       kMaxExpertWidth = 1 << 24;  // of all experts of a layer together
 constexpr std::int64_t kMaxHeadDim = 1 << 10, kMaxPositions = 1 << 28;
 
 void read_heads(ConfigReader& reader, const DecoderDefaults& defaults, ModelConfig& config) {
@@ -62,6 +64,25 @@ bool read_token_ids(ConfigReader& reader, const char* key, std::int64_t vocab_si
     return true;
 }
 
+void read_mixture(ConfigReader& reader, const std::vector<const char*>& count_keys,
+                  std::int64_t experts, std::int64_t per_token, ModelConfig& config) {
+    const char* count_key = count_keys[0];
+    for (const char* key : count_keys)
+        if (!reader.value(key).is_null()) count_key = key;
+    config.num_experts = size_or(reader, count_key, experts, kMaxExperts);
+    config.experts_per_token =
+        size_or(reader, "num_experts_per_tok", per_token, kMaxExpertsPerToken);
+    if (config.experts_per_token > config.num_experts) {
+        reader.problem("num_experts_per_tok", cat(config.experts_per_token, " of ",
+                                                  config.num_experts, " experts (", count_key, ")"));
+    }
+    if (config.num_experts * config.intermediate_size > kMaxExpertWidth) {
+        reader.problem(count_key, cat(config.num_experts, " experts of size ",
+                                      config.intermediate_size, ": expected at most ",
+                                      kMaxExpertWidth, " together"));
+    }
+}
+
 void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
                          ModelConfig& config) {
     config.vocab_size = size_or(reader, "vocab_size", defaults.vocab_size, kMaxVocab);
@@ -75,7 +96,7 @@ void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
     config.tie_embeddings = reader.boolean_or("tie_word_embeddings", false);
     reader.choice_or("hidden_act", "silu", {"silu", "swish"});
     read_heads(reader, defaults, config);
-    config.rope = read_rope_config(reader, config);
+    config.rope = read_rope_config(reader, config, defaults.rope_theta);
 
     // Null means none, whatever the family's default.
     std::vector<std::int32_t> bos;

@@ -14,6 +14,7 @@ struct DecoderDefaults {
     double norm_eps;
     std::int64_t head_dim = 0;  ///< 0: hidden_size / heads
     bool has_tokens = true;     ///< <s> = 1 and </s> = 2
+    double rope_theta = 10000.0;
 };
 
 /// True if the object does not have the key at all; for some keys null means something else.
@@ -33,8 +34,13 @@ void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
 /// have them; `config` already has its layers.
 void read_layer_windows(ConfigReader& reader, ModelConfig& config);
 
+/// Reads how many experts a mixture has, under one of `count_keys`, and how many of them a token goes
+/// to; families differ in their defaults.
+void read_mixture(ConfigReader& reader, const std::vector<const char*>& count_keys,
+                  std::int64_t experts, std::int64_t per_token, ModelConfig& config);
+
 /// Reads rope_parameters or rope_scaling; `config` already has its sizes.
-RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config);
+RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config, double default_theta);
 
 /// The ids under `key`: an integer or an array of integers. False if the key is absent or null.
 bool read_token_ids(ConfigReader& reader, const char* key, std::int64_t vocab_size,

@@ -26,8 +26,13 @@ std::uint64_t layer_matrix_bytes(const ModelConfig& config, const ShardPlan& pla
                                  MatrixBytes bytes) {
     const std::int64_t q = plan.heads * config.head_dim, kv = plan.kv_heads * config.head_dim;
     const std::int64_t hidden = config.hidden_size, f = plan.intermediate;
-    return bytes(config.dtype, q + 2 * kv, hidden, 1) + bytes(config.dtype, hidden, q, shards) +
-           bytes(config.dtype, 2 * f, hidden, 1) + bytes(config.dtype, hidden, f, shards);
+    const std::uint64_t attention =
+        bytes(config.dtype, q + 2 * kv, hidden, 1) + bytes(config.dtype, hidden, q, shards);
+    const std::uint64_t mlp =
+        bytes(config.dtype, 2 * f, hidden, 1) + bytes(config.dtype, hidden, f, shards);
+    if (config.num_experts == 0) return attention + mlp;
+    return attention + bytes(config.dtype, config.num_experts, hidden, 1) +
+           static_cast<std::uint64_t>(config.num_experts) * mlp;
 }
 
 /// Elements of each vector of a layer: the norms, then biases.
@@ -78,6 +83,9 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     work.k = std::max({config.hidden_size, plan.intermediate, plan.heads * config.head_dim});
     work.n = config.hidden_size;
     work.head_dim = config.head_dim;
+    work.experts = config.num_experts;
+    work.experts_per_row = config.experts_per_token;
+    work.intermediate = plan.intermediate;
     memory.workspace += cpu_scratch_bytes(work);
     memory.table = static_cast<std::uint64_t>(config.vocab_size * config.hidden_size) *
                    size_of(config.dtype);
@@ -124,6 +132,8 @@ MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand)
     work.max_context = demand.max_context;
     work.vocab_rows = plan.vocab_rows;
     work.vocab_shards = shards;
+    work.experts = config.num_experts;
+    work.experts_per_row = config.experts_per_token;
     memory.workspace += cuda_scratch_bytes(work);
     // Biases are put together from pieces, which leave holes while a model is loaded.
     constexpr std::uint64_t kHoles = std::uint64_t{1} << 20;
@@ -142,14 +152,21 @@ double keys_seen(const ModelConfig& config, double context) {
     return all / static_cast<double>(config.num_layers);
 }
 
-double flops_per_token(const ModelConfig& config, double context) {
+double layer_elements(const ModelConfig& config, double experts) {
     const auto hidden = static_cast<double>(config.hidden_size),
                f = static_cast<double>(config.intermediate_size);
     const auto q = static_cast<double>(config.num_heads * config.head_dim);
     const auto kv = static_cast<double>(config.num_kv_heads * config.head_dim);
-    const double products = hidden * (q + 2 * kv) + q * hidden + 3 * hidden * f;
-    return 2.0 * static_cast<double>(config.num_layers) * 
-           (products + 2 * q * keys_seen(config, context));
+    const double attention = hidden * (q + 2 * kv) + q * hidden, mlp = 3 * hidden * f;
+    const double router = hidden * static_cast<double>(config.num_experts);
+    return static_cast<double>(config.num_layers) *
+           (attention + (config.num_experts > 0 ? router + experts * mlp : mlp));
+}
+
+double flops_per_token(const ModelConfig& config, double context) {
+    const auto q = static_cast<double>(config.num_heads * config.head_dim);
+    return 2.0 * (layer_elements(config, static_cast<double>(config.experts_per_token)) +
+                  static_cast<double>(config.num_layers) * 2 * q * keys_seen(config, context));
 }
 
 }  // namespace muster

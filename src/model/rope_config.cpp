@@ -48,7 +48,7 @@ void read_yarn(ConfigReader& keys, const ModelConfig& config, RopeSpec& spec) {
 
 }  // namespace
 
-RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config) {
+RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config, double default_theta) {
     RopeSpec spec;
     // Transformers 5 gives the old key precedence when both are there.
     const Value scaling = reader.value("rope_scaling");
@@ -60,7 +60,7 @@ RopeSpec read_rope_config(ConfigReader& reader, const ModelConfig& config) {
         return spec;
     }
     ConfigReader keys = reader.object(key);
-    const double outer_theta = reader.real_or("rope_theta", 10000.0, {1.0, 1e12});
+    const double outer_theta = reader.real_or("rope_theta", default_theta, {1.0, 1e12});
     spec.theta = keys.real_or("rope_theta", outer_theta, {1.0, 1e12});
     const double outer_partial = reader.real_or("partial_rotary_factor", 1.0);
     if (keys.real_or("partial_rotary_factor", outer_partial) != 1.0) {

@@ -74,7 +74,18 @@ const StoredTensor* Weights::find(const WeightSlice& slice) {
         problem(error.what());
         return nullptr;
     }
-    return tensor;
+    return flattened(slice.name);
+}
+
+const StoredTensor* Weights::flattened(const std::string& name) {
+    const StoredTensor* tensor = checkpoint_.find(name);
+    if (!tensor || tensor->shape.size() != 3) return tensor;
+    StoredTensor& flat = flattened_[name];
+    if (flat.name.empty()) {
+        flat = *tensor;
+        flat.shape = {tensor->shape[0] * tensor->shape[1], tensor->shape[2]};
+    }
+    return &flat;
 }
 
 void Weights::count(const StoredTensor& tensor, const WeightSlice& slice) {
@@ -84,8 +95,8 @@ void Weights::count(const StoredTensor& tensor, const WeightSlice& slice) {
     if (progress_) progress_(bytes_, total_bytes_);
 }
 
-void Weights::read_ahead(const WeightSlice& slice) const {
-    if (const StoredTensor* tensor = checkpoint_.find(slice.name))
+void Weights::read_ahead(const WeightSlice& slice) {
+    if (const StoredTensor* tensor = flattened(slice.name))
         checkpoint_.read_ahead(*tensor, slice.row_begin, slice.row_end);
 }
 

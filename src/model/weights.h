@@ -17,7 +17,8 @@
 namespace muster {
 
 /// Rows [row_begin, row_end) × columns [column_begin, column_end) of the tensor `name`, whose whole
-/// shape must be `shape`. A vector has one column.
+/// shape must be `shape`. A vector has one column; the rows of stacked matrices [count, rows,
+/// columns] are counted through all of them.
 struct WeightSlice {
     std::string name;
     Shape shape;
@@ -69,12 +70,14 @@ class Weights {
  private:
     /// Records a problem once.
     void problem(const std::string& message);
-    /// The tensor if its shape is right; else nullptr and a problem.
+    /// The tensor if its shape is right, stacked matrices as one; else nullptr and a problem.
     const StoredTensor* find(const WeightSlice& slice);
-    /// Counts a slice as read.
+    /// The tensor of that name with stacked matrices as one, or nullptr.
+    const StoredTensor* flattened(const std::string& name);
     /// Around the packing of a slice: its file pages come in order and do not stay resident.
-    void read_ahead(const WeightSlice& slice) const;
+    void read_ahead(const WeightSlice& slice);
     void forget(const WeightSlice& slice) const;
+    /// Counts a slice as read.
     void count(const StoredTensor& tensor, const WeightSlice& slice);
 
     const Checkpoint& checkpoint_;
@@ -84,6 +87,7 @@ class Weights {
     std::uint64_t bytes_ = 0, total_bytes_ = 0;
     ProgressCallback progress_;
     std::map<std::string, Shape> asked_;  ///< an empty shape if it is only ignored
+    std::map<std::string, StoredTensor> flattened_;  ///< stacked matrices as one
     std::vector<std::string> problems_;
 };
 

@@ -15,8 +15,9 @@ Workspace Workspace::first_rows(std::int64_t rows) const {
     Workspace view = *this;
     for (Tensor Workspace::*member :
          {&Workspace::residual, &Workspace::normed, &Workspace::qkv, &Workspace::attended,
-          &Workspace::activated, &Workspace::cos_sin, &Workspace::outputs, &Workspace::hidden}) {
-        view.*member = (this->*member).row_range(0, rows);
+          &Workspace::activated, &Workspace::router_logits, &Workspace::cos_sin,
+          &Workspace::outputs, &Workspace::hidden}) {
+        if (!(this->*member).empty()) view.*member = (this->*member).row_range(0, rows);
     }
     return view;
 }

@@ -10,14 +10,15 @@
 namespace muster {
 
 struct Workspace {
-    Tensor residual;   ///< [rows, hidden] f32
-    Tensor normed;     ///< [rows, hidden] compute
-    Tensor qkv;        ///< [rows, (heads + 2 · kv_heads) · head_dim] f32, local
-    Tensor attended;   ///< [rows, heads · head_dim] compute, local
-    Tensor activated;  ///< [rows, intermediate] compute, local
-    Tensor cos_sin;    ///< [rows, head_dim] f32
-    Tensor outputs;    ///< [rows, hidden] f32
-    Tensor hidden;     ///< [rows, hidden] compute
+    Tensor residual;       ///< [rows, hidden] f32
+    Tensor normed;         ///< [rows, hidden] compute
+    Tensor qkv;            ///< [rows, (heads + 2 · kv_heads) · head_dim] f32, local
+    Tensor attended;       ///< [rows, heads · head_dim] compute, local
+    Tensor activated;      ///< [rows, intermediate] compute, local; empty with a mixture
+    Tensor router_logits;  ///< [rows, experts] f32; empty without a mixture
+    Tensor cos_sin;        ///< [rows, head_dim] f32
+    Tensor outputs;        ///< [rows, hidden] f32
+    Tensor hidden;         ///< [rows, hidden] compute
 
     /// Calls visit(member, dtype, shape) for every tensor of a workspace of `rows` rows.
     template <typename Visit>
@@ -38,7 +39,10 @@ void Workspace::for_each(const ModelConfig& config, const ShardPlan& plan, std::
     visit(&Workspace::normed, config.dtype, Shape{rows, config.hidden_size});
     visit(&Workspace::qkv, DType::f32, Shape{rows, q + 2 * kv});
     visit(&Workspace::attended, config.dtype, Shape{rows, q});
-    visit(&Workspace::activated, config.dtype, Shape{rows, plan.intermediate});
+    if (config.num_experts > 0)
+        visit(&Workspace::router_logits, DType::f32, Shape{rows, config.num_experts});
+    else
+        visit(&Workspace::activated, config.dtype, Shape{rows, plan.intermediate});
     visit(&Workspace::cos_sin, DType::f32, Shape{rows, config.head_dim});
     visit(&Workspace::outputs, DType::f32, Shape{rows, config.hidden_size});
     visit(&Workspace::hidden, config.dtype, Shape{rows, config.hidden_size});

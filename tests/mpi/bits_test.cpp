@@ -36,6 +36,11 @@ const TestShape kShapes[] = {
          c.hidden = 130, c.intermediate = 104, c.layers = 1, c.kv_heads = 8, c.head_dim = 64;
          c.vocab = 97, c.tied = true, c.dtype = DType::f16;
      }},
+    {"a mixture of 2 of 6 experts, bf16, 13 inputs per shard of an expert",
+     [](RandomCheckpoint& c) {
+         c.experts = 6, c.experts_per_token = 2, c.intermediate = 104, c.layers = 1;
+         c.dtype = DType::bf16;
+     }},
     {"9 heads of 8 over 3, bf16: one shard",
      [](RandomCheckpoint& c) {
          c.intermediate = 100, c.heads = 9, c.kv_heads = 3, c.head_dim = 8, c.vocab = 300;

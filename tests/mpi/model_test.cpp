@@ -92,7 +92,8 @@ TEST_CASE("golden checkpoints: the same bits for tp = 1, 2, 4") {
     for (const char* name :
          {"llama-gqa-tied", "llama-biases", "llama-one-kv-head", "llama-rope-dynamic",
           "llama-bf16-sharded", "llama-f16", "mistral-window", "qwen2-upper-window", "qwen2-bf16",
-          "qwen3-listed-windows", "qwen3-bf16-biases"}) {
+          "qwen3-listed-windows", "qwen3-bf16-biases", "mixtral", "mixtral-stacked", "qwen3-moe",
+          "qwen3-moe-bf16"}) {
         CAPTURE(name);
         check_degrees(std::string(MUSTER_SOURCE_DIR) + "/tests/golden/models/" + name);
     }
@@ -108,6 +109,12 @@ TEST_CASE("random checkpoints of odd shapes: the same bits for tp = 1, 2, 4") {
         odd.write();
         check_degrees(odd.directory);
     }
+    RandomCheckpoint mixture;
+    mixture.experts = 7;
+    mixture.dtype = DType::bf16;
+    mixture.seed = seed;
+    mixture.write();
+    check_degrees(mixture.directory);
     RandomCheckpoint few;  // four virtual shards, two key-value heads: replicated for tp = 4
     few.heads = 4;
     few.kv_heads = 2;

@@ -132,6 +132,9 @@ TEST_CASE("bench: shapes by name or by file") {
     // 16 of 80 layers: what multiplies per token is 13.7 billion parameters.
     CHECK(flops_per_token(shape_config("llama-3-70b-slice", "auto"), 0) / 2 ==
           doctest::Approx(13.69e9).epsilon(1e-3));
+    CHECK(shape_config("mixtral-8x7b", "auto").num_experts == 8);
+    CHECK(flops_per_token(shape_config("mixtral-8x7b", "auto"), 0) / 2 ==
+          doctest::Approx(12.62e9).epsilon(1e-3));
     const auto error = [](const std::string& shape) {
         return test::error_message<UserError>([&] { (void)shape_config(shape, "auto"); });
     };

@@ -43,6 +43,26 @@ TEST_CASE("operations and bytes of the named shapes") {
     CHECK(step.flops == flops_per_token(large, 100) + 2.0 * 2048 * 32000);
 }
 
+TEST_CASE("a step of a mixture reads as many experts as its rows reach at random") {
+    const ModelConfig model = shape_config("mixtral-8x7b", "auto");
+    const double expert = 32.0 * 3 * 4096 * 14336 * 2, head = 4096.0 * 32000 * 2;
+    const double kv = 100.0 * 32 * 2 * 1024 * 2;
+    const double rest = layer_elements(model, 0) * 2 + head;
+    const auto decode = [&](std::uint64_t rows) {
+        return work("decode", {}, model,
+                    {.tokens_computed = rows, .steps = 1, .keys = 100.0 * static_cast<double>(rows)})
+            .bytes;
+    };
+    CHECK(decode(1) == doctest::Approx(rest + kv + 2 * expert));
+    CHECK(decode(2) == doctest::Approx(rest + 2 * kv + 3.5 * expert));
+    CHECK(decode(1000) == doctest::Approx(rest + 1000 * kv + 8 * expert));
+    BenchConfig bench;
+    bench.prompt_tokens = 3;
+    bench.step_tokens = 2;  // two rows, then one
+    CHECK(work("prefill", bench, model).bytes ==
+          doctest::Approx(2 * layer_elements(model, 0) * 2 + head + 5.5 * expert + 5 * kv / 100));
+}
+
 TEST_CASE("score differs from prefill by the output head; steps read the weights again") {
     const ModelConfig model = shape_config("llama-135m", "float32");
     BenchConfig bench;

@@ -291,8 +291,9 @@ TEST_CASE("contradictions and absurd values are refused, all at once") {
 TEST_CASE("unknown architectures and missing files") {
     CHECK(contains(error_of("", "LlamaForCausalLm"),
                    "\"LlamaForCausalLm\" is not supported; did you mean \"LlamaForCausalLM\"? "
-                   "(known: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, "
-                   "Qwen3ForCausalLM)"));
+                   "(known: LlamaForCausalLM, MistralForCausalLM, "
+                   "MixtralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, "
+                   "Qwen3MoeForCausalLM)"));
     const ConfigDirectory none(R"({"model_type": "llama"})", "");
     CHECK_THROWS_WITH_AS(
         ModelConfig::load(none.path, ""),
@@ -301,7 +302,70 @@ TEST_CASE("unknown architectures and missing files") {
     CHECK_THROWS_WITH_AS(ModelConfig::load(none.path + "/nowhere", ""),
                          doctest::Contains("expected a Hugging Face checkpoint directory"),
                          UserError);
-    CHECK(known_architectures().size() == 4);
+    CHECK(known_architectures().size() == 6);
+}
+
+TEST_CASE("mixtures of experts") {
+    const ModelConfig mixtral = load("", "MixtralForCausalLM");
+    CHECK(mixtral.num_experts == 8);
+    CHECK(mixtral.experts_per_token == 2);
+    CHECK(mixtral.normalize_expert_weights);
+    CHECK(mixtral.expert_names == ExpertNames::mixtral);
+    CHECK(mixtral.intermediate_size == 14336);
+    CHECK(mixtral.norm_eps == 1e-5);
+    CHECK(mixtral.rope.theta == 1e6);
+    CHECK(mixtral.sliding_window == 0);
+    CHECK_FALSE(mixtral.qk_norm);
+    CHECK(load(R"("sliding_window": 4096, "rope_theta": 5e5)", "MixtralForCausalLM").sliding_window ==
+          4096);
+    CHECK(load(R"("rope_theta": 5e5)", "MixtralForCausalLM").rope.theta == 5e5);
+
+    const std::string qwen = "Qwen3MoeForCausalLM";
+    const ModelConfig moe = load("", qwen);
+    CHECK(moe.num_experts == 128);
+    CHECK(moe.experts_per_token == 8);
+    CHECK_FALSE(moe.normalize_expert_weights);
+    CHECK(moe.expert_names == ExpertNames::qwen);
+    CHECK(moe.intermediate_size == 768);  // an expert's, not that of dense blocks
+    CHECK(moe.head_dim == 64);
+    CHECK(moe.num_kv_heads == 4);
+    CHECK(moe.rope.theta == 10000.0);
+    CHECK(moe.qk_norm);
+    CHECK_FALSE(moe.qkv_bias);
+    CHECK(moe.eos_ids.empty());
+    CHECK(moe.sliding_window == 0);
+    CHECK(virtual_shards(moe) == 8);
+    const ModelConfig other = load(
+        R"("num_local_experts": 6, "num_experts_per_tok": 3, "moe_intermediate_size": 40,
+           "intermediate_size": 7, "norm_topk_prob": true, "attention_bias": true, "head_dim": 128,
+           "use_sliding_window": true, "mlp_only_layers": [], "decoder_sparse_step": 1)",
+        qwen);
+    CHECK(other.num_experts == 6);
+    CHECK(other.experts_per_token == 3);
+    CHECK(other.intermediate_size == 40);
+    CHECK(other.normalize_expert_weights);
+    CHECK(other.qkv_bias);
+    CHECK(other.head_dim == 128);
+    CHECK(other.sliding_window == 4096);
+    CHECK(load(R"("mlp_only_layers": null)", qwen).num_experts == 128);
+
+    CHECK(contains(error_of(R"("decoder_sparse_step": 2)", qwen),
+                   "/decoder_sparse_step: 2: expected 1, a mixture of experts in every block"));
+    CHECK(contains(error_of(R"("mlp_only_layers": [0])", qwen),
+                   "/mlp_only_layers: expected an empty list"));
+    CHECK(contains(error_of(R"("num_experts_per_tok": 9)", "MixtralForCausalLM"),
+                   "/num_experts_per_tok: 9 of 8 experts (num_local_experts)"));
+    CHECK(contains(error_of(R"("num_local_experts": 4)", qwen),
+                   "8 of 4 experts (num_local_experts)"));
+    CHECK(contains(error_of(R"("num_local_experts": 2048)", "MixtralForCausalLM"),
+                   "2048 experts of size 14336: expected at most 16777216 together"));
+    for (const char* value : {"-1", "0", "9999", "1.5", "\"x\""}) {
+        CHECK(contains(error_of(cat("\"num_local_experts\": ", value), "MixtralForCausalLM"),
+                       "/num_local_experts: "));
+        CHECK(contains(error_of(cat("\"num_experts\": ", value), qwen), "/num_experts: "));
+        CHECK(contains(error_of(cat("\"num_experts_per_tok\": ", value), qwen),
+                       "/num_experts_per_tok: "));
+    }
 }
 
 TEST_CASE("virtual shards and legal degrees") {

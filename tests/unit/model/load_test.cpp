@@ -105,6 +105,44 @@ TEST_CASE("plan_memory knows the families' biases and norms") {
     }
 }
 
+TEST_CASE("a mixture's memory is planned, its tensors are known and its missing ones are named") {
+    for (const char* name : {"mixtral", "mixtral-stacked", "qwen3-moe", "qwen3-moe-bf16"}) {
+        CAPTURE(name);
+        TestModel test(golden_model(name));
+        const ModelConfig& config = test.model->config();
+        CHECK(plan_memory(config, 1, 64, 1024).weights == test.model->weight_bytes());
+        const Checkpoint stored = Checkpoint::open(golden_model(name));
+        const std::vector<TensorSpec> tensors = Model::tensors(config, *test.backend);
+        std::int64_t elements = 0, stored_elements = 0;
+        for (const TensorSpec& tensor : tensors) elements += num_elements(tensor.shape);
+        for (const std::string& tensor : stored.names())
+            stored_elements += num_elements(stored.find(tensor)->shape);
+        CHECK(elements == stored_elements);
+        const Checkpoint random = Checkpoint::random(tensors, DType::bf16, 1);
+        CHECK_NOTHROW((void)Model::load(random, config, *test.backend, 16, {}));
+    }
+    RandomCheckpoint mixture;
+    mixture.experts = 3;
+    mixture.missing_tensor = "model.layers.1.block_sparse_moe.experts.2.w3.weight";
+    CHECK(load_error(mixture).find(
+              "missing tensor model.layers.1.block_sparse_moe.experts.2.w3.weight [88, 72]") !=
+          std::string::npos);
+    RandomCheckpoint more;
+    more.experts = 3;
+    CHECK(load_error(more, [](ModelConfig& c) { c.num_experts = 4; })
+              .find("block_sparse_moe.gate.weight has shape [3, 72]; config.json implies [4, 72]") !=
+          std::string::npos);
+}
+
+TEST_CASE("a mixture's flops are those of the experts that a token goes to") {
+    ModelConfig c = ModelConfig::parse(R"({"architectures": ["MixtralForCausalLM"]})", "c", "");
+    // 46.7 and 12.9 billion parameters, of which 262 million in the embeddings and the head.
+    CHECK(layer_elements(c, 8) == doctest::Approx(46.70e9 - 0.262e9).epsilon(1e-3));
+    CHECK(flops_per_token(c, 0) / 2 == doctest::Approx(12.88e9 - 0.262e9).epsilon(1e-3));
+    c.num_experts = c.experts_per_token = 0;
+    CHECK(layer_elements(c, 5) == flops_per_token(c, 0) / 2);
+}
+
 TEST_CASE("progress reaches the bytes that this rank reads") {
     RandomCheckpoint checkpoint;
     checkpoint.write();

@@ -1,8 +1,9 @@
 #pragma once
-// Writes small random Llama checkpoints of any shape: config.json and one safetensors file.
+// Writes small random checkpoints of any shape, Llama's or with a mixture of experts Mixtral's: config.json and one safetensors file.
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,7 @@
 struct RandomCheckpoint {
     std::int64_t hidden = 72, intermediate = 88, layers = 2, heads = 8, kv_heads = 4, head_dim = 12,
                  vocab = 301;
+    std::int64_t experts = 0, experts_per_token = 2;  ///< 0 experts: none, and then no biases either
     bool biases = false, tied = false;
     bool useless_head = false;  ///< a head although the embeddings are tied
     std::string embeddings_name = "model.embed_tokens.weight";
@@ -50,6 +52,10 @@ struct RandomCheckpoint {
             linear(layer + "self_attn.k_proj", kv_heads * head_dim, hidden);
             linear(layer + "self_attn.v_proj", kv_heads * head_dim, hidden);
             linear(layer + "self_attn.o_proj", hidden, heads * head_dim);
+            if (experts > 0) {
+                mixture(layer + "block_sparse_moe.");
+                continue;
+            }
             linear(layer + "mlp.gate_proj", intermediate, hidden);
             linear(layer + "mlp.up_proj", intermediate, hidden);
             linear(layer + "mlp.down_proj", hidden, intermediate);
@@ -68,7 +74,9 @@ struct RandomCheckpoint {
  private:
     void write_config() const {
         std::ofstream(directory + "/config.json")
-            << "{\"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": " << vocab
+            << "{\"architectures\": [\"" << (experts > 0 ? "Mixtral" : "Llama")
+            << "ForCausalLM\"], \"num_local_experts\": " << std::max<std::int64_t>(1, experts)
+            << ", \"num_experts_per_tok\": " << experts_per_token << ", \"vocab_size\": " << vocab
             << ", \"hidden_size\": " << hidden << ", \"intermediate_size\": " << intermediate
             << ", \"num_hidden_layers\": " << layers << ", \"num_attention_heads\": " << heads
             << ", \"num_key_value_heads\": " << kv_heads << ", \"head_dim\": " << head_dim
@@ -76,6 +84,16 @@ struct RandomCheckpoint {
             << ", \"mlp_bias\": " << (biases ? "true" : "false")
             << ", \"tie_word_embeddings\": " << (tied ? "true" : "false") << ", \"torch_dtype\": \""
             << muster::name_of(dtype) << "\"}";
+    }
+
+    void mixture(const std::string& block) {
+        linear(block + "gate", experts, hidden);
+        for (std::int64_t e = 0; e < experts; ++e) {
+            const std::string expert = muster::cat(block, "experts.", e, ".");
+            linear(expert + "w1", intermediate, hidden);
+            linear(expert + "w2", hidden, intermediate);
+            linear(expert + "w3", intermediate, hidden);
+        }
     }
 
     void linear(const std::string& name, std::int64_t rows, std::int64_t columns) {
