@@ -11,7 +11,7 @@ using namespace muster;
 
 namespace {
 
-const std::vector<std::string> kBackends = {"cpu"};
+const std::vector<std::string> kBackends = backend_names();
 
 /// Random experts, and rows for them. Router logits are multiples of 1/64, so that two are either
 /// equal or far enough apart for any softmax.

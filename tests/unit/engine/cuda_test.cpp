@@ -62,5 +62,5 @@ TEST_CASE("completions on a device have the same bits however the work is cut") 
             CHECK(whole[i].is_greedy == cpu[i].is_greedy);
         }
     }
-    CHECK(compared == 4);
+    CHECK(compared == 8);
 }
