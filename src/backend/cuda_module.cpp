@@ -65,7 +65,7 @@ fs::path find_module() {
     throw UserError(
         cat(kModule, ": not in ", join(looked, " or "),
             "; expected the CUDA module of this program: build with -DMUSTER_WITH_CUDA=ON (nvcc of "
-            "CUDA 13, cuBLASLt and NCCL), or set MUSTER_MODULE_DIR to its folder"));
+            "CUDA 13 and cuBLASLt), or set MUSTER_MODULE_DIR to its folder"));
 }
 
 using ModuleEntry = const cuda::ModuleTable*();
@@ -76,8 +76,8 @@ const cuda::ModuleTable& load_module() {
     void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr)  // dlerror() names the library that is missing
         throw UserError(cat("the CUDA module cannot be loaded: ", dlerror(),
-                            "; expected the libraries of CUDA 13 and NCCL: load the site's "
-                            "modules or set LD_LIBRARY_PATH"));
+                            "; expected the libraries of CUDA 13: load the site's module or "
+                            "set LD_LIBRARY_PATH"));
     const auto entry = reinterpret_cast<ModuleEntry*>(dlsym(library, cuda::kModuleEntry));
     const cuda::ModuleTable* const table = entry != nullptr ? entry() : nullptr;
     if (table == nullptr)
@@ -103,6 +103,14 @@ std::string cuda_problem() {
     try {
         loaded_module();
         return "";
+    } catch (const UserError& e) {
+        return e.what();
+    }
+}
+
+std::string nccl_problem() {
+    try {
+        return loaded_module().nccl_problem();
     } catch (const UserError& e) {
         return e.what();
     }

@@ -29,7 +29,9 @@ using CuUuid = std::array<unsigned char, 16>;
 static_assert(sizeof(CuUuid) == 16);  // struct CUuuid
 
 constexpr CuResult kSuccess = 0, kStubLibrary = 34, kNoDevice = 100;
-constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // CUdevice_attribute
+constexpr int kComputeMode = 20, kCapabilityMajor = 75, kCapabilityMinor = 76,
+              kMpsEnabled = 133;                         // CUdevice_attribute
+constexpr int kProhibited = 2, kExclusiveProcess = 3;  // CUcomputemode
 
 /// The driver API, as far as it is needed.
 struct Cuda {
@@ -175,6 +177,12 @@ class Driver : public DeviceLister {
         check(cuda_.attribute(&major, kCapabilityMajor, handle), "cuDeviceGetAttribute", ordinal);
         check(cuda_.attribute(&minor, kCapabilityMinor, handle), "cuDeviceGetAttribute", ordinal);
         device.compute_capability = 10 * major + minor;
+        int mode = 0, mps = 0;
+        check(cuda_.attribute(&mode, kComputeMode, handle), "cuDeviceGetAttribute", ordinal);
+        // A driver that does not know this attribute leaves 0.
+        (void)cuda_.attribute(&mps, kMpsEnabled, handle);
+        device.prohibited = mode == kProhibited;
+        device.exclusive = mode == kExclusiveProcess && mps == 0;
 
         CuUuid uuid{}, parent{};
         check(cuda_.uuid(&uuid, handle), "cuDeviceGetUuid", ordinal);

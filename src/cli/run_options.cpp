@@ -54,6 +54,9 @@ constexpr RunFlag kFlags[] = {
     {"Parallel", "device-transport", "parallel/device_transport", Kind::text, "NAME",
      "how devices exchange: nccl, staged (through the hosts' memory), or auto: nccl unless ranks "
      "share a device; same results (default: auto)"},
+    {"Parallel", "device-timeout", "parallel/device_timeout", Kind::real, "SECONDS",
+     "how long a step on a device, or a group's set-up, may take before it counts as hung and ends "
+     "the job (default: 300)"},
     {"Parallel", "tp-invariant", "parallel/invariant", Kind::flag, "",
      "on devices, the same bits for every --tp at some cost; CPUs give them anyway (default: no)"},
     {"Engine", "step-tokens", "engine/step_tokens", Kind::integer, "N",

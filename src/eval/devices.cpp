@@ -22,12 +22,19 @@ std::map<int, std::vector<int>> ranks_by_node(const std::vector<int>& nodes) {
     return ranks;
 }
 
-void check_reports(const std::vector<RankReport>& reports) {
+/// The first rank's that has one, with its place; "" if none has.
+std::string problem_of(const std::vector<RankReport>& reports, std::string RankReport::*what) {
     for (std::size_t rank = 0; rank < reports.size(); ++rank)
-        if (!reports[rank].problem.empty())
-            throw UserError(cat(
+        if (!(reports[rank].*what).empty())
+            return cat(
                 reports.size() == 1 ? "" : cat("[rank ", rank, " on ", reports[rank].host, "] "),
-                reports[rank].problem));
+                reports[rank].*what);
+    return "";
+}
+
+void check_reports(const std::vector<RankReport>& reports) {
+    const std::string problem = problem_of(reports, &RankReport::problem);
+    if (!problem.empty()) throw UserError(problem);
 }
 
 /// The module holds code for sm_80, which all of 8.x run, and for sm_90a alone of 9.x.
@@ -37,6 +44,27 @@ void check_capability(const std::string& host, const Device& device) {
     throw UserError(cat(host, ": device ", device.uuid, " (", device.name,
                         ") has compute capability ", capability / 10, '.', capability % 10,
                         "; expected 8.x or 9.0, for which this program has kernels"));
+}
+
+/// Compute modes that the system's administrator set: a second process cannot open such a device.
+void check_modes(const std::string& host, const std::vector<int>& ranks, const JobDevices& job) {
+    std::map<std::string, std::vector<std::string>> users;
+    for (const int rank : ranks) {
+        const Device& device = job.bound[static_cast<std::size_t>(rank)];
+        if (device.prohibited)
+            throw UserError(
+                cat(host, ": device ", device.uuid,
+                    " is in compute mode PROHIBITED; expected DEFAULT: ask for `nvidia-smi "
+                    "-c DEFAULT`, or leave it out of CUDA_VISIBLE_DEVICES"));
+        if (device.exclusive) users[device.uuid].push_back(std::to_string(rank));
+    }
+    for (const auto& [uuid, names] : users)
+        if (names.size() > 1)
+            throw UserError(
+                cat(host, ": ranks ", join(names, ", "), " are to share device ", uuid,
+                    ", which is in compute mode EXCLUSIVE_PROCESS and takes one process; "
+                    "expected one rank per device, MPS (nvidia-cuda-mps-control -d), or "
+                    "compute mode DEFAULT (nvidia-smi -c DEFAULT)"));
 }
 
 void warn_of_unused(const std::string& host, const std::vector<RankDevices>& ranks,
@@ -89,6 +117,7 @@ JobDevices bind_all(const std::vector<int>& nodes, const std::vector<RankReport>
     check_reports(reports);
     JobDevices job;
     job.bound.resize(reports.size());
+    job.nccl_problem = problem_of(reports, &RankReport::nccl);
     const std::map<int, std::vector<int>> by_node = ranks_by_node(nodes);
     for (const auto& [node, members] : by_node) {
         std::vector<RankDevices> ranks;
@@ -102,6 +131,7 @@ JobDevices bind_all(const std::vector<int>& nodes, const std::vector<RankReport>
             check_capability(host, device);
             job.bound[static_cast<std::size_t>(ranks[i].rank)] = device;
         }
+        check_modes(host, members, job);
         warn_of_unused(host, ranks, job.bound, job);
         warn_of_sharing(host, members, job);
     }
@@ -110,8 +140,8 @@ JobDevices bind_all(const std::vector<int>& nodes, const std::vector<RankReport>
     return job;
 }
 
-/// Looks at this rank's driver. A module is loaded for devices only.
-RankReport look() {
+/// Looks at this rank's driver. A module is loaded for devices only, and NCCL for groups.
+RankReport look(bool may_group) {
     RankReport report;
     report.host = host_name();
     try {
@@ -121,6 +151,8 @@ RankReport look() {
         if (!driver || !report.visible.empty()) report.problem = cuda_problem();
         if (!driver && report.problem.empty())
             report.problem = cat("the NVIDIA driver does not start: ", why);
+        if (may_group && report.problem.empty() && !report.visible.empty())
+            report.nccl = nccl_problem();
     } catch (const SystemError& e) {
         report.problem = e.what();
     }
@@ -133,11 +165,11 @@ std::string pack(const RankReport& report) {
         std::replace(text.begin(), text.end(), '\n', ' ');
         return text + "\n";
     };
-    std::string bytes = line(report.host) + line(report.problem);
+    std::string bytes = line(report.host) + line(report.problem) + line(report.nccl);
     for (const Device& d : report.visible)
         bytes += line(d.name) + line(d.uuid) + line(d.pci_bus_id) +
-                 line(cat(d.ordinal, ' ', d.mig, ' ', d.compute_capability, ' ', d.total_bytes, ' ',
-                          d.free_bytes));
+                 line(cat(d.ordinal, ' ', d.mig, ' ', d.compute_capability, ' ', d.exclusive, ' ',
+                          d.prohibited, ' ', d.total_bytes, ' ', d.free_bytes));
     return bytes;
 }
 
@@ -146,12 +178,13 @@ RankReport unpack(const std::string& bytes) {
     RankReport report;
     std::getline(in, report.host);
     std::getline(in, report.problem);
+    std::getline(in, report.nccl);
     Device d;
     while (std::getline(in, d.name) && std::getline(in, d.uuid) && std::getline(in, d.pci_bus_id)) {
         std::string numbers;
         std::getline(in, numbers);
-        std::istringstream(numbers) >> d.ordinal >> d.mig >> d.compute_capability >>
-            d.total_bytes >> d.free_bytes;
+        std::istringstream(numbers) >> d.ordinal >> d.mig >> d.compute_capability >> d.exclusive >>
+            d.prohibited >> d.total_bytes >> d.free_bytes;
         report.visible.push_back(d);
     }
     return report;
@@ -167,12 +200,24 @@ void for_each_group(const ProcessGrid& grid, const Visit& visit) {
         visit(static_cast<int>(replica), groups[replica]);
 }
 
+/// Whether no two ranks of one group have the same GPU.
+bool own_gpus(const JobDevices& devices, const ProcessGrid& grid) {
+    bool own = true;
+    for_each_group(grid, [&](int, const std::vector<int>& ranks) {
+        std::set<std::pair<int, std::string>> gpus;
+        for (const int rank : ranks) {
+            const Device& device = devices.bound[static_cast<std::size_t>(rank)];
+            own &= gpus.insert({grid.place(rank).node, device.pci_bus_id}).second;
+        }
+    });
+    return own;
+}
+
 }  // namespace
 
 std::uint64_t JobDevices::room(int rank, double fraction) const {
     const auto free = static_cast<double>(bound.at(static_cast<std::size_t>(rank)).free_bytes);
-    return static_cast<std::uint64_t>(free * fraction /
-                                      sharers.at(static_cast<std::size_t>(rank)));
+    return static_cast<std::uint64_t>(free * fraction / sharers.at(static_cast<std::size_t>(rank)));
 }
 
 std::uint64_t JobDevices::group_room(const ProcessGrid& grid, int replica, double fraction) const {
@@ -204,10 +249,11 @@ JobDevices bind_job(const std::vector<int>& nodes, const std::vector<RankReport>
     }
 }
 
-JobDevices choose_devices(const Communicator& world, const std::string& asked, bool allow_sharing) {
+JobDevices choose_devices(const Communicator& world, const std::string& asked, bool allow_sharing,
+                          bool may_group) {
     if (asked == "cpu") return {};
     std::vector<RankReport> reports;
-    for (const std::string& bytes : world.all_gather(pack(look())))
+    for (const std::string& bytes : world.all_gather(pack(look(may_group && world.size() > 1))))
         reports.push_back(unpack(bytes));
     return bind_job(node_of_rank(world), reports, asked, allow_sharing);
 }
@@ -244,17 +290,17 @@ std::vector<std::string> uneven_groups(const JobDevices& devices, const ProcessG
 
 DeviceTransport choose_transport(const JobDevices& devices, const ProcessGrid& grid,
                                  const std::string& asked) {
+    if (asked == "nccl" && !devices.nccl_problem.empty())
+        throw UserError(cat("--device-transport nccl: ", devices.nccl_problem));
     if (asked != "auto") return asked == "nccl" ? DeviceTransport::nccl : DeviceTransport::staged;
-    DeviceTransport transport = DeviceTransport::nccl;
-    for_each_group(grid, [&](int, const std::vector<int>& ranks) {
-        std::set<std::pair<int, std::string>> gpus;
-        for (const int rank : ranks) {
-            const Device& device = devices.bound[static_cast<std::size_t>(rank)];
-            if (!gpus.insert({grid.place(rank).node, device.pci_bus_id}).second)
-                transport = DeviceTransport::staged;
-        }
-    });
-    return transport;
+    return devices.nccl_problem.empty() && own_gpus(devices, grid) ? DeviceTransport::nccl
+                                                                   : DeviceTransport::staged;
+}
+
+std::string transport_warning(const JobDevices& devices, const ProcessGrid& grid,
+                              const std::string& asked) {
+    if (asked != "auto" || devices.nccl_problem.empty() || !own_gpus(devices, grid)) return "";
+    return cat("devices exchange through host memory, which is slow: ", devices.nccl_problem);
 }
 
 std::string name_of(DeviceTransport transport) {

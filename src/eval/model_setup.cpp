@@ -13,7 +13,8 @@
 namespace muster {
 
 void ModelSetup::find_devices() {
-    devices = choose_devices(*world, run.device, run.allow_device_sharing);
+    devices = choose_devices(*world, run.device, run.allow_device_sharing,
+                             run.tensor_parallel != 1);
     if (run.step_tokens == 0) run.step_tokens = default_step_tokens(devices.cuda());
     if (!world->is_root()) return;
     for (const std::string& warning : devices.warnings) warn(warning);
@@ -31,6 +32,9 @@ void ModelSetup::lay_out() {
     if (!world->is_root()) return;
     info(format_topology(topology->ranks));
     for (const std::string& warning : uneven_groups(devices, topology->grid)) warn(warning);
+    if (transport.empty()) return;
+    const std::string warning = transport_warning(devices, topology->grid, run.device_transport);
+    if (!warning.empty()) warn(warning);
 }
 
 DeviceNeeds ModelSetup::needs(std::int64_t longest) const {
@@ -79,6 +83,7 @@ void ModelSetup::load_weights(std::int64_t longest) {
     BackendRequest request;
     request.device_bytes = memory.total();
     request.tp_invariant = run.tp_invariant;
+    request.deadline_seconds = run.device_timeout;
     request.max_context = needs(longest).longest_request;  // as planned
     if (transport == "staged") request.transport = DeviceTransport::staged;
     backend = make_backend(*topology, files->config, request);

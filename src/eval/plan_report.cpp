@@ -66,9 +66,12 @@ void print_ranks(std::ostream& out, const RunConfig& run, const ProcessGrid& gri
     for (const std::string& warning : uneven_groups(job.devices, grid))
         out << "  " << warning << "\n";
     if (!job.devices.why.empty()) out << "  on CPUs: " << job.devices.why << "\n";
-    if (job.devices.cuda() && run.tensor_parallel > 1)
+    if (job.devices.cuda() && run.tensor_parallel > 1) {
+        const std::string warning = transport_warning(job.devices, grid, run.device_transport);
+        if (!warning.empty()) out << "  " << warning << "\n";
         out << "  devices exchange by "
             << name_of(choose_transport(job.devices, grid, run.device_transport)) << "\n";
+    }
     out << "\n";
 }
 

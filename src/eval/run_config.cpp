@@ -111,6 +111,7 @@ Value resolve(const RunConfig& run) {
     parallel.set("allow_device_sharing", run.allow_device_sharing);
     parallel.set("device_transport", run.device_transport);
     parallel.set("gpu_memory_fraction", run.gpu_memory_fraction);
+    parallel.set("device_timeout", run.device_timeout);
     engine.set("step_tokens", run.step_tokens);
     engine.set("kv_tokens", run.kv_tokens);
     engine.set("kv_memory", static_cast<std::int64_t>(run.kv_memory));
@@ -173,6 +174,7 @@ RunConfig read_run_config(const Value& merged, const std::string& source) {
     run.device_transport =
         parallel.choice_or("device_transport", "auto", {"auto", "nccl", "staged"});
     run.gpu_memory_fraction = parallel.real_or("gpu_memory_fraction", 0.92, {0.01, 1});
+    run.device_timeout = parallel.real_or("device_timeout", 300, {1, 86400});
 
     ConfigReader engine = reader.object("engine");
     run.step_tokens = engine.integer_or("step_tokens", 0, {0, 1 << 20});

@@ -1,5 +1,7 @@
 // Ranks share a file with one slot per pair of them. A call moves pieces: all write their slots,
-// meet, read, and meet again.
+// meet, read, and meet again. On its stream it goes as far as its peers let it, and no further if
+// one of them has aborted: as a kernel that waits for them, it ends when its own communicator
+// aborts.
 
 #include <fcntl.h>
 #include <nccl.h>
@@ -9,11 +11,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -25,6 +29,7 @@ constexpr std::size_t kSlot = 64 << 10;
 constexpr int kMost = 16;
 
 struct Shared {
+    std::array<std::atomic<std::size_t>, kMost> gpus;  ///< by rank
     std::atomic<int> joined;
     std::atomic<bool> aborted;
     std::atomic<unsigned> arrived, round;
@@ -34,6 +39,18 @@ static_assert(std::atomic<int>::is_always_lock_free);
 bool fails(const char* how) {
     const char* set = std::getenv("EMULATED_NCCL");
     return set != nullptr && std::strcmp(set, how) == 0;
+}
+
+/// What no two ranks may have in common.
+std::size_t gpu_of_this_process() {
+    const auto text = [](const char* name) {
+        const char* set = std::getenv(name);
+        return std::string(set != nullptr ? set : "") + "|";
+    };
+    int ordinal = 0;
+    cudaGetDevice(&ordinal);
+    return std::hash<std::string>()(text("NCCL_HOSTID") + text("CUDA_VISIBLE_DEVICES") +
+                                    std::to_string(ordinal));
 }
 
 struct Send {
@@ -46,10 +63,22 @@ struct Receive {
     std::size_t bytes;
     int peer;
 };
+/// Where the ranks of a communicator meet next.
+struct Meeting {
+    bool arrived = false;
+    unsigned round = 0;
+};
+/// How far a call has come.
+struct Place {
+    std::size_t begin = 0;  ///< of the piece, in each of its blocks
+    bool written = false;
+    Meeting meeting;
+};
 struct Call {
     std::vector<Send> sends;
     std::vector<Receive> receives;
     cudaStream_t stream = nullptr;
+    Place place;
 };
 
 std::string last_words;
@@ -82,39 +111,62 @@ struct EmulatedNcclComm {
         close(file);
         if (memory == MAP_FAILED) emulator::fail("NCCL: cannot map the file to share");
         shared = static_cast<Shared*>(memory);
+        shared->gpus[static_cast<std::size_t>(rank)] = gpu_of_this_process();
         shared->joined.fetch_add(1);
     }
-    void meet() const {
-        const unsigned round = shared->round.load();
-        if (shared->arrived.fetch_add(1) + 1 == static_cast<unsigned>(ranks)) {
-            shared->arrived = 0;
-            shared->round.fetch_add(1);
-            return;
+    bool alone_on_its_gpu() const {
+        const auto gpu = [this](int of) {
+            return shared->gpus[static_cast<std::size_t>(of)].load();
+        };
+        for (int other = 0; other < ranks; ++other)
+            if (other != rank && gpu(other) == gpu(rank)) return false;
+        return true;
+    }
+    /// Whether all ranks have come to this meeting. Gives them a moment.
+    bool met(Meeting& meeting) const {
+        if (!meeting.arrived) {
+            meeting = {true, shared->round.load()};
+            if (shared->arrived.fetch_add(1) + 1 == static_cast<unsigned>(ranks)) {
+                shared->arrived = 0;
+                shared->round.fetch_add(1);
+            }
         }
-        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-        while (shared->round.load() == round && !shared->aborted.load()) {
-            if (std::chrono::steady_clock::now() > end) emulator::fail("NCCL: a peer is missing");
+        const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+        while (shared->round.load() == meeting.round || shared->aborted.load()) {
+            if (std::chrono::steady_clock::now() > end) return false;
             sched_yield();
         }
+        meeting = {};
+        return true;
     }
-    void run(const Call& call) const {
+    /// Goes on with a call; whether it is at its end.
+    bool run(Call& call) const {
         std::size_t most = 0;
         for (const Send& send : call.sends) most = std::max(most, send.bytes);
         for (const Receive& receive : call.receives) most = std::max(most, receive.bytes);
         const auto part = [](std::size_t bytes, std::size_t begin) {
             return bytes > begin ? std::min(kSlot, bytes - begin) : 0;
         };
-        for (std::size_t begin = 0; begin < most && !shared->aborted.load(); begin += kSlot) {
-            for (const Send& send : call.sends)
-                std::memcpy(slot(rank, send.peer),
+        for (Place& at = call.place; at.begin < most; at.begin += kSlot) {
+            const std::size_t begin = at.begin;
+            if (!at.written) {
+                if (!at.meeting.arrived)
+                    for (const Send& send : call.sends)
+                        std::memcpy(
+                            slot(rank, send.peer),
                             static_cast<const char*>(send.data) + std::min(begin, send.bytes),
                             part(send.bytes, begin));
-            meet();
-            for (const Receive& receive : call.receives)
-                std::memcpy(static_cast<char*>(receive.data) + std::min(begin, receive.bytes),
-                            slot(receive.peer, rank), part(receive.bytes, begin));
-            meet();
+                if (!met(at.meeting)) return false;
+                at.written = true;
+                for (const Receive& receive : call.receives)
+                    std::memcpy(static_cast<char*>(receive.data) + std::min(begin, receive.bytes),
+                                slot(receive.peer, rank), part(receive.bytes, begin));
+            }
+            if (!met(at.meeting)) return false;
+            at.written = false;
         }
+        call.place = {};
+        return true;
     }
     ncclResult_t begin(Call call) {
         if (!begun.empty()) {
@@ -137,6 +189,11 @@ struct EmulatedNcclComm {
             if (shared == nullptr) join();
             if (shared->joined.load() < ranks) return ncclInProgress;
             unlink(path.c_str());
+            if (!alone_on_its_gpu()) {
+                last_words = "Duplicate GPU detected";
+                broken = true;
+                return ncclInvalidUsage;
+            }
             ready = true;
         }
         if (shared->aborted.load() && !ended) {
@@ -146,8 +203,8 @@ struct EmulatedNcclComm {
         }
         if (polls++ < 2) return ncclInProgress;
         for (Call& call : begun)
-            emulator::enqueue(call.stream, [this, call, lives = alive] {
-                if (*lives) run(call);
+            emulator::enqueue_until(call.stream, [this, call, lives = alive]() mutable {
+                return !*lives || run(call);
             });
         begun.clear();
         if (calls > 0 && fails("lost")) {

@@ -33,6 +33,8 @@ DeviceTransport transport() {
     return set && std::string(set) == "nccl" ? DeviceTransport::nccl : DeviceTransport::staged;
 }
 std::unique_ptr<GroupCopies> make_copies() {
+    // Ranks of one device, if they are, must each be a node of its own for NCCL.
+    setenv("NCCL_HOSTID", std::to_string(test_world().rank()).c_str(), 0);
     return make_group_copies(transport(), test_world(), kLong);
 }
 

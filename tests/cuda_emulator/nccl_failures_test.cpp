@@ -34,6 +34,11 @@ class Failure {
     bool mine_;
 };
 
+/// The ranks have one device. NCCL takes that from those only that say they are different nodes.
+void say_where_this_rank_is(bool own_node) {
+    setenv("NCCL_HOSTID", own_node ? std::to_string(test_world().rank()).c_str() : "", 1);
+}
+
 struct Outcome {
     std::string message;
     double seconds;
@@ -54,6 +59,18 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
+TEST_CASE("a library that one rank cannot load is an error on all, by its name") {
+    say_where_this_rank_is(true);
+    const std::string library = std::getenv("MUSTER_NCCL_LIBRARY");
+    if (test_world().rank() == 1) setenv("MUSTER_NCCL_LIBRARY", "/nowhere/libnccl.so.2", 1);
+    const std::string message =
+        error_message<UserError>([&] { (void)make_nccl_copies(test_world(), kLong); });
+    CHECK(contains(message, "[rank 1 on "));
+    CHECK(contains(message, "MUSTER_NCCL_LIBRARY=/nowhere/libnccl.so.2"));
+    setenv("MUSTER_NCCL_LIBRARY", library.c_str(), 1);
+    CHECK(why_no_nccl().empty());
+}
+
 TEST_CASE("a rank whose set-up fails ends that of all, at once and by name") {
     const Failure failure(1, "init");
     const Outcome outcome = set_up(kLong);
@@ -68,6 +85,16 @@ TEST_CASE("a set-up that does not end is an error after the deadline") {
     CHECK(contains(outcome.message, "no connection to its peers within 0.5 s"));
     CHECK(outcome.seconds >= kShort / 2);
     CHECK(outcome.seconds < kLong / 2);
+}
+
+TEST_CASE("ranks that share a GPU are refused by NCCL, and told what else there is") {
+    say_where_this_rank_is(false);
+    const Outcome outcome = set_up(kLong);
+    CHECK(contains(outcome.message, "NCCL: rank "));
+    CHECK(contains(outcome.message, "invalid usage: Duplicate GPU detected"));
+    CHECK(contains(outcome.message, "--device-transport staged"));
+    CHECK(outcome.seconds < kLong / 2);
+    say_where_this_rank_is(true);
 }
 
 TEST_CASE("a group can be made after one that failed, and ends in order") {

@@ -1,5 +1,6 @@
 // libcuda.so.1 of the made-up driver: the functions that finding devices takes, and no others.
 //
+// MUSTER_FAKE_COMPUTE_MODE, MUSTER_FAKE_MPS: what cuDeviceGetAttribute says of all devices (0 if unset).
 // MUSTER_FAKE_INIT: what cuInit returns. MUSTER_FAKE_CUDA: the version, 13000 if unset. The real
 // one reads its environment in the first cuInit of a process; this one in every.
 
@@ -119,8 +120,22 @@ int cuDeviceGetPCIBusId(char* id, int size, int device) {
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
     const Gpu* gpu = gpu_of(device - 1000);
     if (gpu == nullptr) return kInvalidDevice;
-    if (attribute != 75 && attribute != 76) return kInvalidValue;  // compute capability
-    *value = attribute == 75 ? gpu->compute_capability / 10 : gpu->compute_capability % 10;
+    switch (attribute) {
+        case 20:
+            *value = std::stoi(variable("MUSTER_FAKE_COMPUTE_MODE").value_or("0"));
+            break;
+        case 75:
+            *value = gpu->compute_capability / 10;
+            break;
+        case 76:
+            *value = gpu->compute_capability % 10;
+            break;
+        case 133:
+            *value = std::stoi(variable("MUSTER_FAKE_MPS").value_or("0"));
+            break;
+        default:
+            return kInvalidValue;
+    }
     return 0;
 }
 

@@ -39,6 +39,10 @@ struct CudaOptions {
 /// the module; asks for no device.
 std::string cuda_problem();
 
+/// "", or why this process cannot have NCCL, which is needed by groups of DeviceTransport::nccl alone.
+/// Loads the module and NCCL; asks for no device.
+std::string nccl_problem();
+
 /// The CUDA backend of this rank; `group` is the tensor-parallel group and must outlive it. Throws
 /// UserError that names what is missing: the module, the driver, the device, its memory. Collective
 /// over the group.

@@ -19,6 +19,8 @@ struct Device {
     std::string pci_bus_id;      ///< "0000:18:00.0"
     bool mig = false;            ///< a MIG instance
     int compute_capability = 0;  ///< 90 for sm_90
+    bool exclusive = false;      ///< for one process at a time (and MPS does not stand between)
+    bool prohibited = false;     ///< for none at all: compute mode PROHIBITED
     std::uint64_t total_bytes = 0;
     std::uint64_t free_bytes =
         0;  ///< when it was looked up; total_bytes where the system does not tell

@@ -16,6 +16,7 @@ namespace muster {
 struct RankReport {
     std::string host;
     std::string problem;  ///< why it can use no device; "" if it can
+    std::string nccl;     ///< why it cannot have NCCL; "" if it can, or nobody asked
     std::vector<Device> visible;
 };
 
@@ -25,6 +26,7 @@ struct JobDevices {
     std::string why;            ///< of CPUs though devices would have been taken; else ""
     bool left_alone = false;    ///< CPUs although some rank sees a device
     std::vector<std::string> warnings;
+    std::string nccl_problem;  ///< why some rank cannot have NCCL; "" if all can
 
     std::vector<int> sharers;  ///< by world rank: ranks that have its device, itself included
 
@@ -42,8 +44,10 @@ struct JobDevices {
 /// `reports` by world rank. Throws UserError if cuda is asked for and cannot be had.
 JobDevices bind_job(const std::vector<int>& nodes, const std::vector<RankReport>& reports,
                     const std::string& asked, bool allow_sharing);
-/// The same for the ranks of `world`, which look at their drivers. Collective.
-JobDevices choose_devices(const Communicator& world, const std::string& asked, bool allow_sharing);
+/// The same for the ranks of `world`, which look at their drivers and, if they `may_group`
+/// themselves, for NCCL. Collective.
+JobDevices choose_devices(const Communicator& world, const std::string& asked, bool allow_sharing,
+                          bool may_group);
 /// One device of `bytes` free memory for each of `ranks` ranks, to plan for.
 JobDevices planned_devices(int ranks, std::uint64_t bytes);
 
@@ -51,9 +55,13 @@ JobDevices planned_devices(int ranks, std::uint64_t bytes);
 std::vector<std::string> uneven_groups(const JobDevices& devices, const ProcessGrid& grid);
 
 /// `asked` is auto, nccl or staged. Auto: NCCL, unless two ranks of one group share a GPU (which
-/// includes instances of one), where it cannot work.
+/// includes instances of one), where it cannot work, or some rank cannot have it. Throws UserError if
+/// NCCL is asked for and a rank cannot have it.
 DeviceTransport choose_transport(const JobDevices& devices, const ProcessGrid& grid,
                                  const std::string& asked);
+/// What to warn of where devices that could exchange by NCCL have to do without it; else "".
+std::string transport_warning(const JobDevices& devices, const ProcessGrid& grid,
+                              const std::string& asked);
 /// "nccl" or "staged".
 std::string name_of(DeviceTransport transport);
 

@@ -55,6 +55,7 @@ struct BackendRequest {
     DeviceTransport transport = DeviceTransport::nccl;  ///< between devices
     bool tp_invariant = false;                          ///< on devices; see CudaOptions
     std::int64_t max_context = 0;                       ///< on devices; see CudaOptions
+    double deadline_seconds = 300;                      ///< on devices; see CudaOptions
 };
 /// This rank's backend, on its device or its node's CPUs, for a model of `config`; refers to
 /// `topology`. Collective over its group and its sharers.

@@ -38,6 +38,9 @@ class GroupCopies {
 std::unique_ptr<GroupCopies> make_group_copies(DeviceTransport transport, const Communicator& group,
                                                double deadline_seconds);
 
+/// "", or why this process cannot have NCCL. Loads it.
+std::string why_no_nccl();
+
 std::unique_ptr<GroupCopies> make_nccl_copies(const Communicator& group, double deadline_seconds);
 std::unique_ptr<GroupCopies> make_staged_copies(const Communicator& group, double deadline_seconds);
 

@@ -15,6 +15,7 @@ muster_cuda_module() {
     static const std::string build = build_id();
     static const cuda::ModuleTable table{.build = build.c_str(),
                                          .configure_log = &configure_log,
+                                         .nccl_problem = &cuda::why_no_nccl,
                                          .make_backend = &cuda::make_backend,
                                          .measure_ceilings = &cuda::measure_ceilings};
     return &table;

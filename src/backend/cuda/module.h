@@ -15,6 +15,7 @@ struct ModuleTable {
     /// muster/base/log.h's, of the module's own copy of that room.
     void (*configure_log)(Verbosity verbosity, std::string prefix, bool speaks);
     /// Mirrors of the functions of muster/backend/cuda.h. They throw across the border.
+    std::string (*nccl_problem)();
     std::unique_ptr<Backend> (*make_backend)(const CudaOptions& options, const Communicator& group);
     CudaCeilings (*measure_ceilings)(int ordinal, int repeats);
 };

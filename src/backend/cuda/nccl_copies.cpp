@@ -3,8 +3,6 @@
 // the stream only when ncclCommGetAsyncError no longer says "in progress", hence settle() after
 // every call (NCCL user guide, "Error handling and communicator abort").
 
-#include <nccl.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -15,10 +13,13 @@
 #include <thread>
 
 #include "cuda/group_copies.h"
+#include "cuda/nccl_library.h"
 #include "cuda/rendezvous.h"
 #include "cuda/wait.h"
 #include "muster/base/error.h"
+#include "muster/base/log.h"
 #include "muster/base/text.h"
+#include "muster/mpi/agree.h"
 #include "muster/mpi/host.h"
 
 namespace muster::cuda {
@@ -28,10 +29,14 @@ namespace {
 // How long a communicator may take to end, well or not, before it is left to the process's end.
 constexpr double kEndSeconds = 10;
 
+// What NCCL calls ranks that share a GPU, above all.
+constexpr const char* kInvalidUsageHint =
+    "; if ranks of a group share a GPU, expected --device-transport staged";
+
 /// "ncclAllGather: unhandled cuda error: <the library's last words>".
 std::string nccl_error(const char* call, ncclResult_t result, ncclComm_t comm) {
-    const char* last = ncclGetLastError(comm);
-    return cat(call, ": ", ncclGetErrorString(result), last && *last ? ": " : "",
+    const char* last = nccl_library().get_last_error(comm);
+    return cat(call, ": ", nccl_library().get_error_string(result), last && *last ? ": " : "",
                last ? std::string_view(last) : std::string_view());
 }
 
@@ -61,7 +66,8 @@ class NcclComm {
         // A thread cannot always be had: then the communicator stays, as with one that hangs.
         try {
             if (!ends_in_time(device_, [comm, orderly] {
-                    (void)(orderly ? ncclCommDestroy(comm) : ncclCommAbort(comm));
+                    (void)(orderly ? nccl_library().comm_destroy(comm)
+                                   : nccl_library().comm_abort(comm));
                 }))
                 declare_device_lost();
         } catch (const std::exception&) {
@@ -74,7 +80,7 @@ class NcclComm {
         ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
         config.blocking = 0;
         const ncclResult_t result =
-            ncclCommInitRankConfig(&comm_, group.size(), id, group.rank(), &config);
+            nccl_library().comm_init_rank_config(&comm_, group.size(), id, group.rank(), &config);
         if (result == ncclSuccess || result == ncclInProgress) return "";
         broken_ = true;
         return nccl_error("ncclCommInitRankConfig", result, comm_);
@@ -86,13 +92,13 @@ class NcclComm {
     /// The state of what was begun last: ncclInProgress, ncclSuccess or an error.
     ncclResult_t state() const {
         ncclResult_t state = ncclSuccess;
-        const ncclResult_t asked = ncclCommGetAsyncError(comm_, &state);
+        const ncclResult_t asked = nccl_library().comm_get_async_error(comm_, &state);
         return asked == ncclSuccess ? state : asked;
     }
 
  private:
     bool finalize() {
-        ncclResult_t result = ncclCommFinalize(comm_);
+        ncclResult_t result = nccl_library().comm_finalize(comm_);
         for (Patience patience(kEndSeconds); result == ncclInProgress && patience.pause();)
             result = state();
         return result == ncclSuccess;
@@ -112,11 +118,7 @@ class NcclCopies : public GroupCopies {
           size_(group.size()),
           deadline_seconds_(deadline_seconds) {}
 
-    std::string description() const override {
-        int version = 0;
-        (void)ncclGetVersion(&version);
-        return cat("NCCL ", version / 10000, ".", version / 100 % 100, ".", version % 100);
-    }
+    std::string description() const override { return cat("NCCL ", nccl_.version); }
     std::string member() const override {
         return cat("rank ", rank_, " of ", size_, " of its tensor-parallel group");
     }
@@ -129,22 +131,22 @@ class NcclCopies : public GroupCopies {
 
     void all_gather(const void* in, void* out, std::size_t bytes, cudaStream_t stream) override {
         if (bytes == 0) return;
-        settle("ncclAllGather", ncclAllGather(in, out, bytes, ncclInt8, comm_->get(), stream));
+        settle("ncclAllGather", nccl_.all_gather(in, out, bytes, ncclInt8, comm_->get(), stream));
     }
 
     void all_to_all(const void* in, void* out, std::size_t bytes, cudaStream_t stream) override {
         if (bytes == 0) return;
-        expect("ncclGroupStart", ncclGroupStart());
+        expect("ncclGroupStart", nccl_.group_start());
         ncclResult_t result = ncclSuccess;
         for (int peer = 0; peer < size_; ++peer) {
             const std::size_t at = static_cast<std::size_t>(peer) * bytes;
-            for (const ncclResult_t each : {ncclSend(static_cast<const std::byte*>(in) + at, bytes,
-                                                     ncclInt8, peer, comm_->get(), stream),
-                                            ncclRecv(static_cast<std::byte*>(out) + at, bytes,
-                                                     ncclInt8, peer, comm_->get(), stream)})
+            for (const ncclResult_t each : {nccl_.send(static_cast<const std::byte*>(in) + at,
+                                                       bytes, ncclInt8, peer, comm_->get(), stream),
+                                            nccl_.recv(static_cast<std::byte*>(out) + at, bytes,
+                                                       ncclInt8, peer, comm_->get(), stream)})
                 if (each != ncclSuccess && each != ncclInProgress) result = each;
         }
-        const ncclResult_t end = ncclGroupEnd();  // also after an error, or the group stays open
+        const ncclResult_t end = nccl_.group_end();  // also after an error, or the group stays open
         expect("ncclSend, ncclRecv", result);
         settle("ncclGroupEnd", end);
     }
@@ -171,6 +173,7 @@ class NcclCopies : public GroupCopies {
         expect(call, result);
     }
 
+    const NcclLibrary& nccl_ = nccl_library();
     std::unique_ptr<NcclComm> comm_;
     int rank_, size_;
     double deadline_seconds_;
@@ -181,7 +184,7 @@ ncclUniqueId share_id(const Communicator& group) {
     ncclUniqueId id{};
     std::string bytes;
     if (group.is_root()) {
-        const ncclResult_t result = ncclGetUniqueId(&id);
+        const ncclResult_t result = nccl_library().get_unique_id(&id);
         bytes = result == ncclSuccess ? std::string(id.internal, sizeof(id.internal))
                                       : nccl_error("ncclGetUniqueId", result, nullptr);
     }
@@ -204,7 +207,8 @@ void connect(NcclComm& comm, std::string problem, const Communicator& group,
         if (!said) {
             const ncclResult_t state = problem.empty() ? comm.state() : ncclInProgress;
             if (state != ncclInProgress && state != ncclSuccess)
-                problem = nccl_error("ncclCommInitRankConfig", state, comm.get());
+                problem = cat(nccl_error("ncclCommInitRankConfig", state, comm.get()),
+                              state == ncclInvalidUsage ? kInvalidUsageHint : "");
             if (problem.empty() && !patience.pause())
                 problem =
                     cat("no connection to its peers within ", format_duration(deadline_seconds),
@@ -227,6 +231,8 @@ void connect(NcclComm& comm, std::string problem, const Communicator& group,
 }  // namespace
 
 std::unique_ptr<GroupCopies> make_nccl_copies(const Communicator& group, double deadline_seconds) {
+    agree(group, "load NCCL", [] { nccl_library(); });
+    if (group.is_root()) detail(cat("NCCL ", nccl_library().version, ": ", nccl_library().path));
     // Connections and their memory are made now and not while a step is recorded (as TensorRT-LLM
     // does, cpp/tensorrt_llm/common/opUtils.cpp). What the user has set stays.
     for (const char* name : {"NCCL_RUNTIME_CONNECT", "NCCL_GRAPH_REGISTER"}) setenv(name, "0", 0);

@@ -6,6 +6,8 @@
 // and a call that nobody asked about is not on its stream. EMULATED_NCCL in the environment lets
 // things fail: "init" (this rank's set-up ends in an error), "absent" (it never comes to an end),
 // "lost" (copies work; then the communicator reports a failed peer).
+// Two ranks with the same NCCL_HOSTID, CUDA_VISIBLE_DEVICES and ordinal are on one GPU, which is
+// refused, as by the library.
 
 #include <cuda_runtime.h>
 
@@ -33,6 +35,7 @@ struct ncclConfig_t {
     { 1 }
 enum ncclDataType_t { ncclInt8 = 0 };
 
+extern "C" {
 ncclResult_t ncclGetVersion(int* version);
 ncclResult_t ncclGetUniqueId(ncclUniqueId* id);
 ncclResult_t ncclCommInitRankConfig(ncclComm_t* comm, int ranks, ncclUniqueId id, int rank,
@@ -51,3 +54,4 @@ ncclResult_t ncclSend(const void* in, std::size_t count, ncclDataType_t type, in
                       ncclComm_t comm, cudaStream_t stream);
 ncclResult_t ncclRecv(void* out, std::size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
                       cudaStream_t stream);
+}  // extern "C"

@@ -25,7 +25,7 @@ Device device(int ordinal, const std::string& uuid, std::uint64_t free = 100 * k
 }
 
 RankReport report(const std::string& host, const std::vector<std::string>& uuids) {
-    RankReport report{host, "", {}};
+    RankReport report{host, "", "", {}};
     for (const std::string& uuid : uuids)
         report.visible.push_back(device(static_cast<int>(report.visible.size()), uuid));
     return report;
@@ -150,6 +150,43 @@ TEST_CASE("transport: NCCL, unless ranks of one group are on one GPU") {
     CHECK(choose_transport(job, grid, "auto") == DeviceTransport::staged);
     CHECK(choose_transport(job, grid, "nccl") == DeviceTransport::nccl);
     CHECK(choose_transport(job, ProcessGrid(kNodes, 1, false), "auto") == DeviceTransport::nccl);
+}
+
+TEST_CASE(
+    "transport: a rank without NCCL leaves the memory of the hosts, with a warning, or an error") {
+    const ProcessGrid grid(kNodes, 2, false);
+    std::vector<RankReport> reports = two_nodes();
+    reports[2].nccl = "libnccl.so.2 is gone";
+    JobDevices job = bind_job(kNodes, reports, "cuda", false);
+    CHECK(choose_transport(job, grid, "auto") == DeviceTransport::staged);
+    CHECK(has(transport_warning(job, grid, "auto"), "[rank 2 on n0] libnccl.so.2 is gone"));
+    CHECK(choose_transport(job, grid, "staged") == DeviceTransport::staged);
+    CHECK(transport_warning(job, grid, "staged").empty());
+    CHECK_THROWS_WITH_AS(choose_transport(job, grid, "nccl"),
+                         "--device-transport nccl: [rank 2 on n0] libnccl.so.2 is gone", UserError);
+    // Where NCCL could not be used anyway, nobody misses it.
+    job.bound[2].pci_bus_id = job.bound[0].pci_bus_id;
+    CHECK(transport_warning(job, grid, "auto").empty());
+    CHECK(transport_warning(bind_job(kNodes, two_nodes(), "cuda", false), grid, "auto").empty());
+}
+
+TEST_CASE("compute modes: one process at a time, or none") {
+    std::vector<RankReport> reports{report("n0", {"a"}), report("n0", {"a"})};
+    for (RankReport& each : reports) each.visible[0].exclusive = true;
+    try {
+        bind_job({0, 0}, reports, "cuda", true);
+        FAIL("two processes on an exclusive device");
+    } catch (const UserError& e) {
+        CHECK(has(e.what(), "n0: ranks 0, 1 are to share device GPU-a"));
+        CHECK(has(e.what(), "EXCLUSIVE_PROCESS"));
+        CHECK(has(e.what(), "MPS"));
+    }
+    CHECK(has(bind_job({0, 0}, reports, "auto", true).why, "EXCLUSIVE_PROCESS"));
+    reports[1] = report("n0", {"b"});
+    reports[1].visible[0].exclusive = true;
+    CHECK(bind_job({0, 0}, reports, "cuda", false).cuda());  // each has its own
+    reports[1].visible[0].prohibited = true;
+    CHECK(has(error_of({0, 0}, reports), "device GPU-b is in compute mode PROHIBITED"));
 }
 
 TEST_CASE("the table of ranks has a device's columns where there are devices") {

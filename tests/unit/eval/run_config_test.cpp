@@ -99,17 +99,19 @@ TEST_CASE("what a run computes on") {
     CHECK(defaults.device == "auto");
     CHECK(defaults.device_transport == "auto");
     CHECK(defaults.gpu_memory_fraction == 0.92);
+    CHECK(defaults.device_timeout == 300);
     CHECK(defaults.step_tokens == 0);
     CHECK_FALSE(defaults.allow_device_sharing);
     CHECK_FALSE(defaults.tp_invariant);
 
     const RunConfig run = read(
         R"("tensor": "auto", "device": "cuda", "device_transport": "staged", "invariant": true,
-           "allow_device_sharing": true, "gpu_memory_fraction": 0.5)");
+           "allow_device_sharing": true, "gpu_memory_fraction": 0.5, "device_timeout": 2.5)");
     CHECK(run.tensor_parallel == 0);
     CHECK(run.device == "cuda");
     CHECK(run.device_transport == "staged");
     CHECK(run.gpu_memory_fraction == 0.5);
+    CHECK(run.device_timeout == 2.5);
     CHECK(run.allow_device_sharing);
     CHECK(run.tp_invariant);
     const RunConfig again = read_run_config(run.resolved, "resolved");
@@ -118,7 +120,7 @@ TEST_CASE("what a run computes on") {
     CHECK(problems_of(parallel(R"("tensor": "all")")).find("\"auto\"") != std::string::npos);
     CHECK(problems_of(parallel(R"("tensor": 0)")).find("/parallel/tensor") != std::string::npos);
     for (const char* wrong : {R"("device_transport": "mpi")", R"("gpu_memory_fraction": 1.5)",
-                              R"("gpu_memory_fraction": 0)", R"("device": "gpu")"})
+                              R"("gpu_memory_fraction": 0)", R"("device": "gpu")", R"("device_timeout": 0)"})
         CHECK(problems_of(parallel(wrong)).find("/parallel/") != std::string::npos);
 }
 
