@@ -183,3 +183,32 @@ TEST_CASE("a barrier counts votes, each round anew") {
     emulator::run_threads_backwards(false);
     cudaFree(out);
 }
+
+TEST_CASE("who waits for a stream that hangs without asking is caught, whatever he calls") {
+    const auto held = [](auto wait) {
+        return end_of([&] {
+            void* device = nullptr;
+            void* pinned = nullptr;
+            cudaStream_t stream = nullptr;
+            cudaMalloc(&device, 4);
+            cudaMallocHost(&pinned, 4);
+            cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+            emulator::hold_streams(true);
+            cudaMemsetAsync(device, 0, 4, stream);
+            wait(stream, device, pinned);
+        });
+    };
+    const auto caught = [](const End& end, const std::string& who) {
+        CHECK(end.signal == SIGABRT);
+        INFO(end.said);
+        CHECK(end.said.find(who) != std::string::npos);
+        CHECK(end.said.find("waits for a stream that hangs") != std::string::npos);
+    };
+    caught(held([](cudaStream_t stream, void*, void*) { cudaStreamSynchronize(stream); }),
+           "cudaStreamSynchronize");
+    caught(held([](cudaStream_t stream, void*, void*) { cudaStreamDestroy(stream); }),
+           "cudaStreamDestroy");
+    caught(held([](cudaStream_t, void* device, void*) { cudaFree(device); }), "cudaFree");
+    caught(held([](cudaStream_t, void*, void* pinned) { cudaFreeHost(pinned); }), "cudaFree");
+    CHECK(held([](cudaStream_t stream, void*, void*) { cudaStreamQuery(stream); }).signal == 0);
+}

@@ -168,3 +168,28 @@ TEST_CASE("launches beyond a device's limits are refused") {
     CHECK(cudaGetLastError() == cudaSuccess);
     cudaFree(device);
 }
+
+TEST_CASE("streams that are held back run nothing, and go on where they were") {
+    int* device = nullptr;
+    cudaStream_t stream = nullptr;
+    cudaEvent_t event = nullptr;
+    REQUIRE(cudaMalloc(&device, sizeof(int)) == cudaSuccess);
+    REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    REQUIRE(cudaEventCreate(&event) == cudaSuccess);
+    emulator::hold_streams(true);
+    CHECK(cudaStreamQuery(stream) == cudaSuccess);  // nothing to do is done
+    cudaMemsetAsync(device, 7, sizeof(int), stream);
+    int host = 0;
+    cudaMemcpyAsync(&host, device, sizeof(int), cudaMemcpyDeviceToHost, stream);
+    cudaEventRecord(event, stream);
+    CHECK(cudaStreamQuery(stream) == cudaErrorNotReady);
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);
+    CHECK(cudaGetLastError() == cudaErrorNotReady);
+    CHECK(host == 0);
+    emulator::hold_streams(false);
+    CHECK(cudaEventQuery(event) == cudaSuccess);
+    CHECK(host == 0x07070707);
+    cudaEventDestroy(event);
+    cudaStreamDestroy(stream);
+    cudaFree(device);
+}

@@ -69,6 +69,7 @@ cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
     return *pointer != nullptr ? cudaSuccess : failed(cudaErrorMemoryAllocation);
 }
 cudaError_t cudaFreeHost(void* pointer) {
+    cudaDeviceSynchronize();  // as cudaFree, it waits for what may still use the memory
     std::free(pointer);
     return cudaSuccess;
 }

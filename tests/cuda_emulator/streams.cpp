@@ -1,20 +1,30 @@
 // Streams, events and graphs: queues of operations that run when somebody waits for them.
 
+#include <sched.h>
+
+#include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "parts.h"
 
+namespace {
+/// False: not at its end yet, to be called again.
+using Operation = std::function<bool()>;
+}  // namespace
+
 struct CudaEmulatorGraph {
-    std::vector<std::function<void()>> operations;
+    std::vector<Operation> operations;
 };
 struct CudaEmulatorGraphExec {
-    std::vector<std::function<void()>> operations;
+    std::vector<Operation> operations;
 };
 struct CudaEmulatorStream {
-    std::deque<std::function<void()>> queue;
+    std::deque<Operation> queue;
     std::unique_ptr<CudaEmulatorGraph> recording;
 };
 struct CudaEmulatorEvent {
@@ -37,18 +47,47 @@ std::unordered_map<const void*, int>& opted_in() {
     return map;
 }
 
-void drain(CudaEmulatorStream& stream) {
-    if (stream.queue.empty() || draining) return;
+bool held = false;
+long launches = 0;
+
+/// The launch from which on streams are held back; 0: none.
+long hang_from() {
+    static const long launch = [] {
+        const char* set = std::getenv("EMULATED_HANG");
+        return set != nullptr ? std::atol(set) : 0;
+    }();
+    return launch;
+}
+
+/// Runs what can run now; whether that is all.
+bool progress(CudaEmulatorStream& stream) {
+    if (stream.queue.empty() || draining) return true;
+    if (held) return false;
     draining = true;
     open_memory(true);
-    while (!stream.queue.empty()) {
-        const std::function<void()> operation = std::move(stream.queue.front());
+    bool ended = true;
+    while (!stream.queue.empty() && ended) {
+        const Operation operation = std::move(stream.queue.front());
         stream.queue.pop_front();
-        operation();
-        now += kOperationMilliseconds;
+        ended = operation();
+        if (ended)
+            now += kOperationMilliseconds;
+        else
+            stream.queue.push_front(operation);
     }
     open_memory(false);
     draining = false;
+    return ended;
+}
+
+/// Waits, as a call of the runtime does that does not return before the stream is done.
+void drain(CudaEmulatorStream& stream, const char* who) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!progress(stream)) {
+        if (held || std::chrono::steady_clock::now() > end)
+            fail((std::string(who) + " waits for a stream that hangs").c_str());
+        sched_yield();
+    }
 }
 
 }  // namespace
@@ -57,11 +96,22 @@ void spend(double milliseconds) {
     now += milliseconds;
 }
 
+void hold_streams(bool on) {
+    held = on;
+}
+
 bool running_operations() {
     return draining;
 }
 
 cudaError_t enqueue(cudaStream_t stream, std::function<void()> operation) {
+    return enqueue_until(stream, [operation = std::move(operation)] {
+        operation();
+        return true;
+    });
+}
+
+cudaError_t enqueue_until(cudaStream_t stream, std::function<bool()> operation) {
     CudaEmulatorStream& s = resolve(stream);
     if (s.recording)
         s.recording->operations.push_back(std::move(operation));
@@ -81,6 +131,7 @@ cudaError_t launch(const void* kernel, const cudaLaunchConfig_t& config,
         grid.z == 0 || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
         return failed(cudaErrorInvalidConfiguration);
     if (config.dynamicSmemBytes > most_shared) return failed(cudaErrorInvalidValue);
+    if (++launches == hang_from()) held = true;
     return enqueue(config.stream, [=, shared_bytes = config.dynamicSmemBytes] {
         run_grid(grid, block, shared_bytes, body_of_thread);
     });
@@ -111,24 +162,25 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    drain(*stream);
+    drain(*stream, "cudaStreamDestroy");
     std::erase(all_streams(), stream);
     delete stream;
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     if (resolve(stream).recording) return failed(cudaErrorStreamCaptureUnsupported);
-    drain(resolve(stream));
+    drain(resolve(stream), "cudaStreamSynchronize");
     return cudaSuccess;
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-    return cudaStreamSynchronize(stream);
+    if (resolve(stream).recording) return failed(cudaErrorStreamCaptureUnsupported);
+    return progress(resolve(stream)) ? cudaSuccess : failed(cudaErrorNotReady);
 }
 cudaError_t cudaDeviceSynchronize() {
-    drain(default_stream);
+    drain(default_stream, "cudaDeviceSynchronize or cudaFree");
     for (const cudaStream_t stream : all_streams()) {
         if (stream->recording) return failed(cudaErrorStreamCaptureUnsupported);
-        drain(*stream);
+        drain(*stream, "cudaDeviceSynchronize or cudaFree");
     }
     return cudaSuccess;
 }
@@ -158,7 +210,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     return cudaStreamSynchronize(event->stream);
 }
 cudaError_t cudaEventQuery(cudaEvent_t event) {
-    return cudaEventSynchronize(event);
+    return cudaStreamQuery(event->stream);
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
     return cudaEventSynchronize(event);
@@ -182,9 +234,8 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsig
     return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
-    return enqueue(stream, [operations = exec->operations] {
-        for (const auto& operation : operations) operation();
-    });
+    for (const Operation& operation : exec->operations) enqueue_until(stream, operation);
+    return cudaSuccess;
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
     delete exec;

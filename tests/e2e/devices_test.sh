@@ -55,6 +55,21 @@ refuses too_few 'ranks 0, 1, 2, 3 see only 2 devices, GPU-a0.*, GPU-a1.*--allow-
 refuses too_little 'not enough memory on a device: a rank needs .*weights .*--gpu-memory-fraction' \
     with "MUSTER_FAKE_DEVICES=Tiny,11000000-0000-4000-8000-000000000000,0000:17:00.0,90,64,1" on 1 "${cuda[@]}"
 
+# Compute modes of devices: a second process cannot open an exclusive one, unless MPS stands between.
+refuses exclusive 'ranks 0, 1 are to share device GPU-a0.*EXCLUSIVE_PROCESS.*nvidia-smi -c DEFAULT' \
+    with "MUSTER_FAKE_DEVICES=1 MUSTER_FAKE_COMPUTE_MODE=3" on 2 "${cuda[@]}" --allow-device-sharing
+refuses prohibited 'device GPU-a0.* is in compute mode PROHIBITED' \
+    with "MUSTER_FAKE_DEVICES=1 MUSTER_FAKE_COMPUTE_MODE=2" on 1 "${cuda[@]}"
+for mps in 0 1; do
+    # A device each, or MPS: on to the backend, which this module has not.
+    with "MUSTER_FAKE_DEVICES=$((2 - mps)) MUSTER_FAKE_COMPUTE_MODE=3 MUSTER_FAKE_MPS=$mps" \
+        on 2 "${cuda[@]}" --allow-device-sharing >mode.log 2>&1
+    says mode 'no backend in this module'
+done
+# NCCL: who asks for it by name has it or an error; otherwise the hosts' memory does, and a plan says so.
+refuses no_nccl '--device-transport nccl: .*nobody_installed_it' \
+    with "MUSTER_FAKE_DEVICES=2 MUSTER_FAKE_NCCL_PROBLEM=nobody_installed_it" on 2 "${cuda[@]}" --tp 2 --device-transport nccl
+
 # auto: CPUs where a device is missing anywhere, with the reason.
 auto=(run "$eval_file" "${small[@]}" --overwrite)
 succeeds auto_none with "LD_LIBRARY_PATH=$modules/no_driver" on 2 "${auto[@]}" --output auto.h5
@@ -91,6 +106,9 @@ says shared 'ranks 0, 1, 2, 3 share device GPU-a0'
 says shared 'devices exchange by staged'
 succeeds apart with "MUSTER_FAKE_DEVICES=4" on 4 "${plan[@]}" --tp 2
 says apart 'devices exchange by nccl'
+succeeds apart_without with "MUSTER_FAKE_DEVICES=4 MUSTER_FAKE_NCCL_PROBLEM=nobody_installed_it" on 4 "${plan[@]}" --tp 2
+says apart_without 'host memory, which is slow: .*nobody_installed_it'
+says apart_without 'devices exchange by staged'
 # The arena that a run asks for is what the plan says, on every rank.
 with "MUSTER_FAKE_DEVICES=1" on 2 "${cuda[@]}" --allow-device-sharing --tp 2 --kv-tokens 640 >arena.log 2>&1 &&
     fail "arena: a module without a backend ran"

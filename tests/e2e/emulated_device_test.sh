@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Whole runs on the emulated device (tests/cuda_emulator), which the program takes for a real one: its module comes from
-# EMULATED_MODULE, its driver from FAKE_DRIVER. Few documents: a device of fibers is slow.
+# EMULATED_MODULE, its driver from FAKE_DRIVER and its NCCL from EMULATED_NCCL. Few documents: a device of fibers is slow.
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 unset CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER
-export LD_LIBRARY_PATH=${FAKE_DRIVER:?}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} MUSTER_MODULE_DIR=${EMULATED_MODULE:?}
+export LD_LIBRARY_PATH=${FAKE_DRIVER:?}:${EMULATED_NCCL:?}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export MUSTER_MODULE_DIR=${EMULATED_MODULE:?}
 one='Emulated,11000000-0000-4000-8000-000000000000,0000:17:00.0,90,2048,2000'
 two="$one;Emulated,22000000-0000-4000-8000-000000000000,0000:2a:00.0,90,2048,2000"
 options=(run "$source_folder/configs/quickstart/eval.json" --limit 2 --bootstrap-iterations 10 --max-gen-toks 12
@@ -51,6 +52,20 @@ close_scores cpu.h5 staged2.h5
 h5dump -a /run/device_transport staged2.h5 | grep -q '"staged"' || fail "staged2: another transport"
 on_device staged4 4 --allow-device-sharing --tp 4
 close_scores cpu.h5 staged4.h5
+# By NCCL, which takes ranks of one device only if they say that they are on different nodes: the same bits.
+# shellcheck disable=SC2016
+printf '#!/bin/sh\nNCCL_HOSTID=$OMPI_COMM_WORLD_RANK exec "$@"\n' >own_node.sh
+chmod +x own_node.sh
+for tp in 2 4; do
+    succeeds "nccl$tp" mpirun --timeout 240 -np "$tp" ./own_node.sh "$muster" "${options[@]}" --device cuda --tp "$tp" \
+        --allow-device-sharing --device-transport nccl --verbose --output "nccl$tp.h5"
+    same_scores "staged$tp.h5" "nccl$tp.h5"
+    grep -q "NCCL 2.28.9: .*libnccl.so.2" "nccl$tp.log" || fail "nccl$tp: does not say which library"
+done
+code=0
+on 2 "${options[@]}" --device cuda --tp 2 --allow-device-sharing --device-transport nccl --output no.h5 >no.log 2>&1 || code=$?
+[ "$code" -eq 3 ] || fail "duplicates: exit code $code instead of 3"
+grep -q 'Duplicate GPU detected.*--device-transport staged' no.log || { fail "duplicates: another error"; tail -n 5 no.log; }
 # With the CPU's virtual shards, every degree has the same bits.
 on_device invariant1 1 --tp-invariant
 on_device invariant2 2 --tp-invariant --allow-device-sharing --tp 2 --step-tokens 40
@@ -65,7 +80,27 @@ same_scores one.h5 auto.h5
 column auto.h5 uuid '\(0\): "GPU-11000000'
 column auto.h5 uuid '\(1\): "GPU-22000000'
 column auto.h5 ordinal '\(0\): 0, 0$'
-for name in one replicas staged2 auto; do
+# A group whose ranks have a GPU each takes NCCL, and without it says so once and goes through the hosts' memory.
+together=(mpirun --timeout 240 -np 2 ./own_device.sh "$muster" "${options[@]}" --device cuda --tp 2)
+transport() { h5dump -a /run/device_transport "$1.h5" | grep -q "\"$2\"" || fail "$1: the transport is not $2"; }
+succeeds apart "${together[@]}" --output apart.h5
+same_scores nccl2.h5 apart.h5
+transport apart nccl
+MUSTER_NCCL_LIBRARY=/nowhere/libnccl.so.2 succeeds without "${together[@]}" --output without.h5
+same_scores nccl2.h5 without.h5
+transport without staged
+[ "$(grep -c 'host memory, which is slow: .*NCCL cannot be loaded: .*/nowhere/libnccl.so.2' without.log)" -eq 1 ] ||
+    { fail "without NCCL: not one warning"; tail -n 10 without.log; }
+code=0
+MUSTER_NCCL_LIBRARY=/nowhere/libnccl.so.2 "${together[@]}" --device-transport nccl --output no.h5 >no.log 2>&1 || code=$?
+[ "$code" -eq 2 ] || fail "nccl without NCCL: exit code $code instead of 2"
+[ "$(grep -c 'error: --device-transport nccl: .*NCCL cannot be loaded: .*expected NCCL 2.18' no.log)" -eq 1 ] ||
+    { fail "nccl without NCCL: not one error"; tail -n 10 no.log; }
+# One device needs none.
+MUSTER_NCCL_LIBRARY=/nowhere/libnccl.so.2 succeeds alone on 1 "${options[@]}" --device cuda --output alone.h5
+grep -q NCCL alone.log && fail "one device: looks for NCCL"
+same_scores one.h5 alone.h5
+for name in one replicas staged2 nccl2 auto; do
     succeeds "verify_$name" "$muster" verify "$name.h5"
 done
 finish

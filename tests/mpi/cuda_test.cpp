@@ -1,7 +1,9 @@
-// Tensor-parallel groups on the CUDA backend, on emulated devices through host memory: the same
-// bits whichever way partial sums travel, and with virtual shards for every number of ranks.
+// Tensor-parallel groups on the CUDA backend, on emulated devices, through host memory and by the
+// emulated NCCL: the same bits whichever way partial sums travel, recorded or not, and with virtual
+// shards for every number of ranks.
 
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 
@@ -26,11 +28,16 @@ unsigned common_seed() {
     return seed;
 }
 
-TestModel::MakeBackend on_device(bool tp_invariant) {
+TestModel::MakeBackend on_device(bool tp_invariant,
+                                 DeviceTransport transport = DeviceTransport::staged,
+                                 bool record_steps = true) {
+    // The ranks share a device, which NCCL allows to those that say they are on different nodes.
+    setenv("NCCL_HOSTID", std::to_string(test_world().rank()).c_str(), 1);
     return [=](const Communicator& group) {
         CudaOptions options;
         options.memory_bytes = std::uint64_t{64} << 20;
-        options.transport = DeviceTransport::staged;
+        options.transport = transport;
+        options.record_steps = record_steps;
         options.tp_invariant = tp_invariant;
         options.deadline_seconds = 60;
         return cuda::make_backend(options, group);
@@ -302,4 +309,61 @@ TEST_CASE("a plan made without a device is what a model takes of one") {
         });
         test_world().barrier();
     }
+}
+
+namespace {
+
+struct Decoded {
+    std::vector<float> logits;  ///< of every row of every step
+    std::uint64_t replays = 0;  ///< of recorded steps
+};
+
+/// Grows three sequences token by token.
+Decoded decode(TestModel model, unsigned seed) {
+    constexpr std::int32_t kTokens = 37;
+    std::mt19937 random(seed);
+    const std::vector<std::vector<std::int32_t>> pages = {{9, 2, 31}, {4, 5, 6}, {7, 1, 3}};
+    Decoded decoded;
+    for (std::int32_t at = 0; at < kTokens; ++at) {
+        StepBatch batch;
+        for (std::int32_t i = 0; i < 3; ++i) {
+            batch.tokens.push_back(static_cast<std::int32_t>(random() % 301));
+            batch.sequences.push_back({i, 1, at, pages[static_cast<std::size_t>(i)]});
+            batch.lengths.push_back(kTokens);
+        }
+        const std::vector<float> logits = model.run(batch);
+        decoded.logits.insert(decoded.logits.end(), logits.begin(), logits.end());
+    }
+    decoded.replays = dynamic_cast<cuda::CudaBackend&>(*model.backend).recordings().replays();
+    return decoded;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "steps of a group are recorded with NCCL's copies in them, and not with those of the host") {
+    const unsigned seed = common_seed();
+    RandomCheckpoint checkpoint;
+    checkpoint.head_dim = 8;
+    checkpoint.dtype = DType::bf16;
+    checkpoint.seed = seed;
+    checkpoint.write();
+    for (const bool tp_invariant : {false, true})
+        for_degrees([&](Communicator group) {
+            const auto run = [&](DeviceTransport transport, bool record_steps) {
+                return decode(
+                    TestModel(checkpoint.directory, "",
+                              on_device(tp_invariant, transport, record_steps), group.duplicate()),
+                    seed);
+            };
+            const Decoded staged = run(DeviceTransport::staged, true),
+                          plain = run(DeviceTransport::nccl, false),
+                          recorded = run(DeviceTransport::nccl, true);
+            // The first step of a kind runs as it is; a group of one exchanges nothing.
+            CHECK(recorded.replays >= 30);
+            CHECK(staged.replays == (group.size() == 1 ? recorded.replays : 0));
+            CHECK(plain.replays == 0);
+            CHECK(same_bits(plain.logits, staged.logits));
+            CHECK(same_bits(recorded.logits, staged.logits));
+        });
 }

@@ -32,15 +32,7 @@ void Staging::turn() {
     check(cudaEventRecord(halves_[current_].copied, stream_), "cudaEventRecord");
     current_ = 1 - current_;
     used_ = 0;
-    Patience patience(deadline_seconds_);
-    for (cudaError_t state; (state = cudaEventQuery(halves_[current_].copied)) != cudaSuccess;) {
-        if (state != cudaErrorNotReady) check(state, "a copy to the device");
-        (void)cudaGetLastError();
-        if (!patience.pause()) {
-            declare_device_lost();
-            throw SystemError("CUDA: a copy to the device did not end in time");
-        }
-    }
+    wait_for(halves_[current_].copied, deadline_seconds_, "a copy to the device");
 }
 
 std::byte* Staging::take(std::size_t bytes) {

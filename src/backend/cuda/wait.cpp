@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -18,6 +19,16 @@ constexpr std::chrono::microseconds kSpin{20}, kYield{200}, kNap{50};
 constexpr double kLongest = 1e9;  // seconds; what a clock can add without overflow
 
 std::atomic<bool> lost{false};
+
+/// Where the device of this process is, without asking the device.
+std::string device_address() {
+    int ordinal = 0;
+    std::array<char, 64> bus{};
+    if (cudaGetDevice(&ordinal) != cudaSuccess ||
+        cudaDeviceGetPCIBusId(bus.data(), static_cast<int>(bus.size()), ordinal) != cudaSuccess)
+        return "of unknown address";
+    return cat(ordinal, " (PCI ", bus.data(), ")");
+}
 
 }  // namespace
 
@@ -38,22 +49,37 @@ bool Patience::pause() {
     return true;
 }
 
-void wait_for(cudaStream_t stream, GroupCopies* group, double deadline_seconds, const char* what) {
+namespace {
+
+template <typename Query>
+void ask_until_done(const Query& query, GroupCopies* group, double deadline_seconds,
+                    const char* what) {
     Patience patience(deadline_seconds);
     try {
-        for (cudaError_t state; (state = cudaStreamQuery(stream)) != cudaSuccess;) {
+        for (cudaError_t state; (state = query()) != cudaSuccess;) {
             if (state != cudaErrorNotReady) check(state, what);
             (void)cudaGetLastError();  // "not ready" counts as an error there
             if (group) group->check();
-            if (!patience.pause())
-                throw SystemError(cat(group ? cat(group->member(), ": ") : "", what,
-                                      " did not end within ", format_duration(deadline_seconds),
-                                      "; a peer or the device hangs"));
+            if (patience.pause()) continue;
+            throw SystemError(cat(group ? cat(group->member(), ": ") : "", what,
+                                  " did not end within ", format_duration(deadline_seconds), "; ",
+                                  group ? "a peer or " : "", "device ", device_address(),
+                                  " hangs: see the kernel's log (dmesg) for \"Xid\" and "
+                                  "nvidia-smi, or allow more with --device-timeout"));
         }
     } catch (...) {
         declare_device_lost();
         throw;
     }
+}
+
+}  // namespace
+
+void wait_for(cudaStream_t stream, GroupCopies* group, double deadline_seconds, const char* what) {
+    ask_until_done([&] { return cudaStreamQuery(stream); }, group, deadline_seconds, what);
+}
+void wait_for(cudaEvent_t event, double deadline_seconds, const char* what) {
+    ask_until_done([&] { return cudaEventQuery(event); }, nullptr, deadline_seconds, what);
 }
 
 bool device_is_lost() {

@@ -156,7 +156,7 @@ inline constexpr unsigned cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2,
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
-/// Runs what is queued; then there is nothing left.
+/// Runs what is queued; then there is nothing left, unless streams are held back.
 cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
 /// `function` may not touch device memory.
@@ -208,6 +208,9 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> operation);
 /// calls this so much longer.
 void spend(double milliseconds);
 inline constexpr double kOperationMilliseconds = 0.001;
+/// The same for one that waits for others: it is called until it returns true, and the stream stands
+/// still meanwhile. Recorded and replayed, it begins anew.
+cudaError_t enqueue_until(cudaStream_t stream, std::function<bool()> operation);
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
 /// The dynamic shared memory of the running block.
 unsigned char* dynamic_shared();
@@ -221,6 +224,10 @@ unsigned lane();
 /// Threads of a block go on in descending order from now on, or ascending again: what depends on
 /// who comes first shows as a difference.
 void run_threads_backwards(bool on);
+/// Streams run nothing from now on, as on a device that hangs, or go on. Whoever waits for one
+/// without asking, which would be for ever, ends the process with his name. EMULATED_HANG=N in the
+/// environment: so from the Nth kernel on.
+void hold_streams(bool on);
 /// Ends the process with the block and thread that did it.
 [[noreturn]] void fail(const char* what);
 
