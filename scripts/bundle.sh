@@ -45,6 +45,7 @@ cmake --install "$build" --prefix "$output" >/dev/null
 for test in device_info gpu_tests gpu_group_tests cuda_products_bench; do
     if [ -x "$build/$test" ]; then cp "$build/$test" "$output/tests/"; else say "without $test, which this build does not have"; fi
 done
+cp "$root/tests/gpu/torch_bench.py" "$output/tests/"
 cp "$root/tests/gpu/run.sh" "$output/run.sh"
 cp "$root/tests/golden/quickstart/scores.csv" "$output/share/muster-tests/"
 [ -e "$output/lib/muster/libmuster_cuda.so" ] || say "without the CUDA module, which this build does not have"

@@ -1,12 +1,21 @@
 #!/usr/bin/env bash
 # Everything that only a GPU can show, on a machine with a driver, cuBLAS and NCCL and nothing else: no compiler, no
-# network. Runs from the folder that scripts/bundle.sh makes, within 8 minutes, and ends with a table.
+# network. Runs from the folder that scripts/bundle.sh makes, within 8 minutes, and ends with a table, also if it is
+# interrupted. What tells most comes first.
 #
-#   run.sh [OUTPUT]     folder for log.txt (all output), table.txt and bench.json (default: muster-gpu-results)
+#   run.sh [OUTPUT]     folder for log.txt (all output), table.txt and bench-*.json (default: muster-gpu-results)
 #
 # Exit code: 0 if every step passed or said why it was skipped, 1 if one failed, 77 if there is no device.
-# MUSTER_GPU_SECONDS: the time for all steps (default 470). MUSTER_GPU_QUICK=1: no benchmarks.
-# shellcheck disable=SC2317  # functions are called by the shells of steps
+#
+# Environment, for a part of it or a slower device:
+#   MUSTER_GPU_SECONDS   time for all steps (default 470)
+#   MUSTER_GPU_STEPS     only steps whose names match this regular expression (grep -E), and the first
+#   MUSTER_GPU_QUICK=1   no benchmarks and no compute-sanitizer
+#   MUSTER_GPU_RUN       more options of muster run, such as "--limit 2"; scores are then compared with those of the CPU
+#   MUSTER_GPU_TESTS     more options of gpu_tests, such as "--test-case=*record*"
+#   MUSTER_GPU_BENCH     shape and sizes of benchmarks instead of their own, such as "--shape small.json --batch 1,3"
+#   MUSTER_GPU_PATIENCE  factor of the steps' limits (default 1)
+# shellcheck disable=SC2016,SC2317  # words and functions are for the shells of steps
 set -u
 bundle=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=${1:-muster-gpu-results}
@@ -14,26 +23,60 @@ mkdir -p "$out" && out=$(cd "$out" && pwd) || exit 1
 log=$out/log.txt
 : >"$log"
 budget=${MUSTER_GPU_SECONDS:-470}
+patience=${MUSTER_GPU_PATIENCE:-1}
 # shellcheck source=scripts/bundle_env.sh
 source "$bundle/env.sh"
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 
 steps=()  # "name|result|seconds|note" of each step
 failed=0
+running=
+current=
+
+table() {
+    local line name result seconds note
+    printf '%-40s %-8s %5s  %s\n' step result "s" note
+    for line in "${steps[@]}"; do
+        IFS='|' read -r name result seconds note <<<"$line"
+        printf '%-40s %-8s %5s  %s\n' "$name" "$result" "$seconds" "$note"
+    done
+}
+# However this ends, there is a table.
+end() {
+    trap - EXIT TERM INT HUP
+    if [ -n "$running" ]; then
+        kill "$running" 2>/dev/null
+        steps+=("$current|FAILED|-|interrupted")
+        failed=1
+    fi
+    echo
+    table | tee "$out/table.txt" | tee -a "$log"
+    echo "whole run: $SECONDS s"
+    rm -rf "$work"
+    exit "${1:-$failed}"
+}
+trap end EXIT
+trap 'end 1' TERM INT HUP
 
 # step NAME SECONDS COMMAND...: runs a command under a limit; its last line is its note in the table.
 step() {
-    local name=$1 limit=$2 start=$SECONDS code=0 result note
+    local name=$1 limit=$(($2 * patience)) start=$SECONDS code=0 result note
     shift 2
+    if [ -n "${MUSTER_GPU_STEPS:-}" ] && [ "$name" != device ] && ! grep -Eq -- "$MUSTER_GPU_STEPS" <<<"$name"; then
+        return 0
+    fi
     if [ "$SECONDS" -ge $((budget - 5)) ]; then
         steps+=("$name|skipped|0|no time left")
         return 0
     fi
     [ "$limit" -gt $((budget - SECONDS)) ] && limit=$((budget - SECONDS))
     printf '\n=== %s\n' "$name" | tee -a "$log"
-    # mpirun ends its ranks more gently than a signal does.
-    MPIEXEC_TIMEOUT=$limit timeout -k 5 $((limit + 3)) "$@" >"$work/step" 2>&1 </dev/null || code=$?
+    # mpirun ends its ranks more gently than a signal does. In the background, since a trap waits for what is not.
+    current=$name
+    MPIEXEC_TIMEOUT=$limit timeout -k 5 $((limit + 3)) "$@" >"$work/step" 2>&1 </dev/null &
+    running=$!
+    wait "$running" || code=$?
+    running=
     tee -a "$log" <"$work/step" | tail -n 25
     # An error line says more than what mpirun prints after it.
     note=$({ grep -m 1 'error: ' "$work/step" || grep -v '^[[:space:]-]*$' "$work/step" | tail -n 1; } | tr '|' '/' | cut -c1-90)
@@ -48,15 +91,6 @@ step() {
     [ "$result" = passed ]
 }
 
-table() {
-    local line name result seconds note
-    printf '%-34s %-8s %5s  %s\n' step result "s" note
-    for line in "${steps[@]}"; do
-        IFS='|' read -r name result seconds note <<<"$line"
-        printf '%-34s %-8s %5s  %s\n' "$name" "$result" "$seconds" "$note"
-    done
-}
-
 # on RANKS COMMAND...: on that many ranks of this machine; 0 is no launcher.
 on() {
     local ranks=$1
@@ -69,31 +103,44 @@ one_rank() { NCCL_HOSTID=rank-$OMPI_COMM_WORLD_RANK exec "$@"; }
 export NCCL_SOCKET_IFNAME=lo NCCL_IB_DISABLE=1 NCCL_P2P_DISABLE=1 NCCL_SHM_DISABLE=1 NCCL_MAX_CTAS=1
 export -f on one_rank
 
-# quick_start NAME RANKS OPTIONS...: the embedded model on its tasks; scores as lm-evaluation-harness has them.
+# expected_scores: task,metric,filter,value,tolerance. Of whole runs those of lm-evaluation-harness, else the CPU's.
+expected_scores() {
+    if [ -z "${MUSTER_GPU_RUN:-}" ]; then
+        cat "$bundle/share/muster-tests/scores.csv"
+    else
+        awk -F, 'NR > 1 && $4 ~ /^[-0-9.e]+$/ { print $1 "," $2 "," $3 "," $4 ",1e-3" }' "$work/cpu.csv"
+    fi
+}
+# quick_start NAME RANKS OPTIONS...: the embedded model on its tasks, with the scores that are expected.
 quick_start() {
-    local name=$1 ranks=$2 problems=0
+    local name=$1 ranks=$2 problems=0 checked=0
     shift 2
-    on "$ranks" "$bundle/bin/muster" run "$bundle/share/muster/quickstart/eval.json" --output "$work/$name.h5" "$@" || return
+    # shellcheck disable=SC2086  # options are words
+    on "$ranks" "$bundle/bin/muster" run "$bundle/share/muster/quickstart/eval.json" --output "$work/$name.h5" "$@" \
+        ${MUSTER_GPU_RUN:-} || return
     "$bundle/bin/muster" verify "$work/$name.h5" || return
     "$bundle/bin/muster" report "$work/$name.h5" --format csv >"$work/$name.csv" || return
     "$bundle/bin/muster" show "$work/$name.h5" --task quickstart_sums --limit 1000 >"$work/$name.txt" || return
     while IFS=, read -r task metric filter want tolerance; do
         case $task in '' | \#*) continue ;; esac
+        checked=$((checked + 1))
         awk -F, -v t="$task" -v m="$metric" -v f="$filter" -v want="$want" -v eps="$tolerance" '
             $1 == t && $2 == m && $3 == f { d = $4 - want; found = d <= eps && -d <= eps }
             END { exit !found }' "$work/$name.csv" || { problems=1; echo "$task $metric,$filter is not $want"; }
-    done <"$bundle/share/muster-tests/scores.csv"
-    [ "$problems" -eq 0 ] && echo "scores as expected"
+    done < <(expected_scores)
+    [ "$problems" -eq 0 ] && [ "$checked" -gt 0 ] && echo "$checked scores as expected"
 }
 # same NAME NAME: two runs gave the same answers and scores, to the last digit shown.
 same() {
     cmp "$work/$1.csv" "$work/$2.csv" && cmp "$work/$1.txt" "$work/$2.txt" && echo "$1 = $2"
 }
-# bench NAME OPTIONS...: its tables, and its JSON in the output folder.
+# bench NAME PHASES OPTIONS...: its tables, and its JSON in the output folder.
 bench() {
-    local name=$1
-    shift
-    "$bundle/bin/muster" bench --device cuda --json "$out/bench-$name.json" --quiet "$@"
+    local name=$1 phases=$2
+    shift 2
+    # shellcheck disable=SC2046,SC2086  # options are words
+    "$bundle/bin/muster" bench --device cuda --json "$out/bench-$name.json" --quiet --phase "$phases" \
+        ${MUSTER_GPU_BENCH:-$*}
 }
 # Some machines (gVisor) refuse compute-sanitizer the device.
 sanitized() {
@@ -104,39 +151,41 @@ sanitized() {
     grep -q 'Device not supported' "$work/sanitizer" && { echo "compute-sanitizer: device not supported"; return 77; }
     return "$code"
 }
-export -f quick_start same bench sanitized
+# Another library of CUDA than the machine's own may be in the bundle's way.
+outside() { LD_LIBRARY_PATH=$MUSTER_OUTER_LIBRARY_PATH "$@"; }
+export -f quick_start expected_scores same bench sanitized outside
 export bundle work out
 
 if ! step "device" 30 "$bundle/tests/device_info"; then
-    table | tee "$out/table.txt"
-    [ "$failed" -eq 1 ] && exit 1
+    [ "$failed" -eq 1 ] && end 1
     echo "run.sh: no device on this machine; nothing was tried"
-    exit 77
+    end 77
 fi
-step "driver" 30 bash -c 'nvidia-smi || { echo "no nvidia-smi"; exit 77; }'
-
-# --- kernels and backend ---
+step "driver" 30 bash -c 'outside nvidia-smi || { echo "no nvidia-smi"; exit 77; }'
 program() { [ -x "$bundle/tests/$1" ]; }
-program gpu_tests && step "tests of the backend" 150 "$bundle/tests/gpu_tests"
-program gpu_group_tests && {
-    for ranks in 1 2 4; do
-        step "copies between $ranks ranks, staged" 60 bash -c "on $ranks '$bundle/tests/gpu_group_tests'"
-    done
-    for ranks in 2 4; do
-        step "copies between $ranks ranks, NCCL" 90 env MUSTER_TEST_TRANSPORT=nccl \
-            bash -c "on $ranks '$bundle/tests/gpu_group_tests'"
-    done
-}
+speed() { [ "${MUSTER_GPU_QUICK:-0}" != 1 ]; }
 
-# --- the program ---
+# --- whether it computes, what it computes, and how fast ---
 step "quick start, CPU" 60 bash -c 'quick_start cpu 2 --device cpu'
 step "quick start, 1 device" 60 bash -c 'quick_start cuda 0 --device cuda'
+program gpu_tests && step "tests of the backend" 120 bash -c '"$bundle/tests/gpu_tests" ${MUSTER_GPU_TESTS:-}'
+speed && {
+    step "bench: Llama 3 8B, decode" 75 bash -c \
+        'bench llama-3-8b-decode decode --shape llama-3-8b --batch 1,16,64,256 --runs 3 --profile'
+    step "bench: Llama 3 8B, prompts" 75 bash -c \
+        'bench llama-3-8b prefill,score,mmlu-like --shape llama-3-8b --batch 1,16 --questions 200 --runs 3 --profile'
+    # The machine's own Python, at the same sizes.
+    step "bench: torch, Llama 3 8B" 75 bash -c 'outside python3 "$bundle/tests/torch_bench.py" --shape llama-3-8b \
+        --prefill 1x512,16x512 --decode 1,16,64,256 --json "$out/bench-torch.json"'
+}
+
+# --- several ranks ---
 step "quick start, 2 replicas, shared" 60 bash -c 'quick_start replicas 2 --device cuda --allow-device-sharing'
 step "replicas have the same answers" 10 bash -c 'same cuda replicas'
 for tp in 2 4; do
-    step "quick start, tp $tp, staged" 90 bash -c \
+    step "quick start, tp $tp, staged" 60 bash -c \
         "quick_start staged$tp $tp --device cuda --tp $tp --allow-device-sharing --device-transport staged"
-    step "quick start, tp $tp, NCCL" 90 bash -c \
+    step "quick start, tp $tp, NCCL" 60 bash -c \
         "quick_start nccl$tp $tp --device cuda --tp $tp --allow-device-sharing --device-transport nccl"
     step "NCCL and staged, tp $tp: same answers" 10 bash -c "same staged$tp nccl$tp"
 done
@@ -144,23 +193,19 @@ step "tp-invariant: tp 1" 60 bash -c 'quick_start invariant1 0 --device cuda --t
 step "tp-invariant: tp 2" 60 bash -c \
     'quick_start invariant2 2 --device cuda --tp 2 --tp-invariant --allow-device-sharing --device-transport staged'
 step "tp-invariant: same answers" 10 bash -c 'same invariant1 invariant2'
+program gpu_group_tests && {
+    for ranks in 2 4; do
+        step "copies between $ranks ranks, staged" 45 bash -c "on $ranks '$bundle/tests/gpu_group_tests'"
+        step "copies between $ranks ranks, NCCL" 60 env MUSTER_TEST_TRANSPORT=nccl \
+            bash -c "on $ranks '$bundle/tests/gpu_group_tests'"
+    done
+}
 
-# --- speed ---
-if [ "${MUSTER_GPU_QUICK:-0}" != 1 ]; then
-    step "bench: Llama 3 8B, prompts" 75 bash -c \
-        'bench llama-3-8b --shape llama-3-8b --phase prefill,score,mmlu-like --batch 1,16 --questions 200 --runs 3 --profile'
-    step "bench: Llama 3 8B, decode" 75 bash -c \
-        'bench llama-3-8b-decode --shape llama-3-8b --phase decode --batch 1,16,64,256 --runs 3 --profile'
-    step "bench: Qwen2.5 7B" 60 bash -c 'bench qwen2.5-7b --shape qwen2.5-7b --phase prefill,decode --batch 1,64 --runs 3'
+# --- the rest, as long as there is time ---
+speed && {
+    step "bench: Qwen2.5 7B" 60 bash -c 'bench qwen2.5-7b prefill,decode --shape qwen2.5-7b --batch 1,64 --runs 3'
     step "bench: slice of a 70B" 60 bash -c \
-        'bench llama-3-70b --shape llama-3-70b-slice --phase prefill,decode --batch 1,64 --runs 3'
-fi
-if [ "${MUSTER_GPU_QUICK:-0}" != 1 ]; then
+        'bench llama-3-70b prefill,decode --shape llama-3-70b-slice --batch 1,64 --runs 3'
     program cuda_products_bench && step "bench: experts, products of few rows" 40 "$bundle/tests/cuda_products_bench"
-fi
-program gpu_tests && step "compute-sanitizer" 120 bash -c "sanitized '$bundle/tests/gpu_tests' --test-case-exclude='*ceilings*'"
-
-echo
-table | tee "$out/table.txt" | tee -a "$log"
-echo "whole run: $SECONDS s"
-exit "$failed"
+    program gpu_tests && step "compute-sanitizer" 120 bash -c "sanitized '$bundle/tests/gpu_tests' --test-case-exclude='*ceilings*'"
+}
