@@ -18,7 +18,7 @@ using muster::test::error_message;
 
 namespace {
 
-constexpr double kDeadline = 1.5, kSoon = 30;  // seconds
+constexpr double kDeadline = 6, kSoon = 60;  // seconds
 
 DeviceTransport transport() {
     const char* set = std::getenv("MUSTER_TEST_TRANSPORT");
@@ -66,15 +66,15 @@ TEST_CASE("a device that hangs is one error per rank, and is left alone afterwar
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
     CHECK(taken.count() < kSoon);
     if (transport() == DeviceTransport::nccl && world.size() > 1 &&
-        message.find("a peer has failed: remote process exited") != std::string::npos) {
+        message.find(": remote process exited") != std::string::npos) {
         // All of them wait; who gives up first tells the others.
     } else if (transport() == DeviceTransport::nccl || world.rank() == last) {
-        has(message, " did not end within 1.5 s; ");
+        has(message, " did not end within 6.0 s; ");
         has(message, "device 0 (PCI 0000:01:00.0) hangs");
         has(message, "--device-timeout");
         if (world.size() > 1) has(message, "rank " + std::to_string(world.rank()) + " of ");
     } else {
-        has(message, "waited 1.5 s for rank " + std::to_string(last) + " of it");
+        has(message, "waited 6.0 s for rank " + std::to_string(last) + " of it");
     }
     world.barrier();
 }
