@@ -35,7 +35,7 @@ TestModel::MakeBackend on_device(bool tp_invariant,
     setenv("NCCL_HOSTID", std::to_string(test_world().rank()).c_str(), 1);
     return [=](const Communicator& group) {
         CudaOptions options;
-        options.memory_bytes = std::uint64_t{64} << 20;
+        options.memory_bytes = std::uint64_t{160} << 20;
         options.transport = transport;
         options.record_steps = record_steps;
         options.tp_invariant = tp_invariant;
@@ -229,11 +229,19 @@ TEST_CASE("a mixture of experts has the same bits for tp = 1, 2, 4 with virtual 
 
 TEST_CASE("models on devices: the same bits for tp = 1, 2, 4 with virtual shards, near without") {
     const unsigned seed = common_seed();
-    for (const DType dtype : {DType::f32, DType::bf16}) {
+    struct Form {
+        DType dtype;
+        std::int64_t experts;
+    };
+    for (const auto& [dtype, experts] :
+         {Form{DType::f32, 0}, Form{DType::bf16, 0}, Form{DType::f32, 5}}) {
+        CAPTURE(experts);
         RandomCheckpoint odd;
         odd.head_dim = 8;
         odd.dtype = dtype;
-        odd.biases = dtype == DType::f32;
+        odd.biases = dtype == DType::f32 && experts == 0;
+        odd.experts = experts;
+        odd.layers = experts > 0 ? 1 : 2;
         odd.seed = seed;
         odd.write();
         const auto sequences = sequences_of(seed, 301);
@@ -270,17 +278,18 @@ TEST_CASE("a plan made without a device is what a model takes of one") {
     struct Form {
         DType dtype;
         bool biases, tied;
-        std::int64_t vocab;
+        std::int64_t vocab, experts;
     };
     for (const Form& form :
-         {Form{DType::f32, false, false, 301}, Form{DType::bf16, true, false, 4000},
-          Form{DType::bf16, false, true, 640}}) {
+         {Form{DType::f32, false, false, 301, 0}, Form{DType::bf16, true, false, 4000, 0},
+          Form{DType::bf16, false, true, 640, 0}, Form{DType::bf16, false, false, 301, 7}}) {
         RandomCheckpoint checkpoint;
         checkpoint.head_dim = 16;
         checkpoint.dtype = form.dtype;
         checkpoint.biases = form.biases;
         checkpoint.tied = form.tied;
         checkpoint.vocab = form.vocab;
+        checkpoint.experts = form.experts;
         checkpoint.write();
         for_degrees([&](Communicator group) {
             for (const bool invariant : {false, true}) {
