@@ -27,4 +27,17 @@ grep -q '"copy_bytes": {' alone.json || fail "alone: no ceilings in the JSON"
 
 succeeds shared on 2 "${small[@]}" --tp 2 --allow-device-sharing --device-transport staged --batch 2
 grep -q '1 replica(s) × 2 tensor-parallel' shared.log || fail "shared: not one replica of two ranks"
+
+# A mixture of experts, alone and over two ranks.
+cat >mixture.json <<'EOF'
+{"architectures": ["MixtralForCausalLM"], "dtype": "bfloat16", "vocab_size": 640, "hidden_size": 64, "intermediate_size": 48,
+ "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+ "num_local_experts": 5, "num_experts_per_tok": 2}
+EOF
+mixture=(bench --shape mixture.json --device cuda --phase "prefill,decode" --runs 1 --prompt 20 --context 10 --new 4
+    --step-tokens 64 --batch 3 --profile)
+succeeds mixture on 0 "${mixture[@]}" --json mixture.json.out
+grep -q 'experts_add' mixture.log || fail "mixture: no experts in the profile"
+grep -q '"tokens_computed": 60,' mixture.json.out || fail "mixture: prefill of 3 × 20 tokens computed another number"
+succeeds mixture2 on 2 "${mixture[@]}" --tp 2 --allow-device-sharing --device-transport staged
 finish
