@@ -14,7 +14,9 @@ export PMIX_PREFIX=$bundle_folder PMIX_PKGLIBDIR=$bundle_folder/lib/pmix2 PMIX_I
 export OMPI_MCA_mca_base_component_path=$bundle_folder/lib/openmpi3
 export PMIX_MCA_mca_base_component_path=$bundle_folder/lib/pmix2
 
-# One machine, perhaps a container, perhaps as root; nothing leaves it.
+# One machine, perhaps a container, perhaps as root, perhaps without ssh, for which Open MPI asks even to start a process
+# here; nothing leaves it.
+export OMPI_MCA_plm=isolated
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
 export OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_btl_tcp_if_include=lo
