@@ -59,7 +59,7 @@ CudaBackend::CudaBackend(const CudaOptions& options, const Communicator& group,
       copies_(make_group_copies(options.transport, group, options.deadline_seconds)),
       exchange_(NodeExchange::make(group)),
       multiplier_(make_multiplier()),
-      staging_(stream_, options.deadline_seconds, [this] { synchronize(); }),
+      staging_(stream_, copies_.get(), options.deadline_seconds),
       step_data_(*arena_, staging_),
       loose_data_(*arena_, staging_),
       recordings_(stream_, *arena_) {}

@@ -9,8 +9,8 @@
 
 namespace muster::cuda {
 
-Staging::Staging(cudaStream_t stream, double deadline_seconds, std::function<void()> wait)
-    : stream_(stream), deadline_seconds_(deadline_seconds), wait_(std::move(wait)) {
+Staging::Staging(cudaStream_t stream, GroupCopies* group, double deadline_seconds)
+    : stream_(stream), group_(group), deadline_seconds_(deadline_seconds) {
     for (Half& half : halves_) {
         void* memory = nullptr;
         check(cudaMallocHost(&memory, kHalfBytes), "cudaMallocHost");
@@ -32,7 +32,7 @@ void Staging::turn() {
     check(cudaEventRecord(halves_[current_].copied, stream_), "cudaEventRecord");
     current_ = 1 - current_;
     used_ = 0;
-    wait_for(halves_[current_].copied, deadline_seconds_, "a copy to the device");
+    wait_for(halves_[current_].copied, group_, deadline_seconds_, "a copy to the device");
 }
 
 std::byte* Staging::take(std::size_t bytes) {
@@ -69,7 +69,7 @@ void Staging::download(void* to, const void* from, std::size_t bytes) {
         check(cudaMemcpyAsync(memory, static_cast<const std::byte*>(from) + offset, n,
                               cudaMemcpyDeviceToHost, stream_),
               "cudaMemcpyAsync from the device");
-        wait_();
+        wait_for(stream_, group_, deadline_seconds_, "a step on the device");
         std::memcpy(static_cast<std::byte*>(to) + offset, memory, n);
     }
 }

@@ -8,15 +8,17 @@
 #include <cstdint>
 #include <functional>
 
+#include "cuda/group_copies.h"
+
 namespace muster::cuda {
 
 class Staging {
  public:
     static constexpr std::size_t kHalfBytes = std::size_t{8} << 20;
 
-    /// Nothing is waited for longer than `deadline_seconds`. `wait` returns once all work on the
-    /// stream is done.
-    Staging(cudaStream_t stream, double deadline_seconds, std::function<void()> wait);
+    /// Nothing is waited for longer than `deadline_seconds`; `group`, null for a group of one, is
+    /// asked for failures meanwhile, since its copies may be in front on the stream.
+    Staging(cudaStream_t stream, GroupCopies* group, double deadline_seconds);
     ~Staging();
     Staging(const Staging&) = delete;
     Staging& operator=(const Staging&) = delete;
@@ -42,8 +44,8 @@ class Staging {
     void turn();
 
     cudaStream_t stream_;
+    GroupCopies* group_;
     double deadline_seconds_;
-    std::function<void()> wait_;
     Half halves_[2];
     int current_ = 0;
     std::size_t used_ = 0;  ///< of the current half

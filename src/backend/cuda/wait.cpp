@@ -78,8 +78,8 @@ void ask_until_done(const Query& query, GroupCopies* group, double deadline_seco
 void wait_for(cudaStream_t stream, GroupCopies* group, double deadline_seconds, const char* what) {
     ask_until_done([&] { return cudaStreamQuery(stream); }, group, deadline_seconds, what);
 }
-void wait_for(cudaEvent_t event, double deadline_seconds, const char* what) {
-    ask_until_done([&] { return cudaEventQuery(event); }, nullptr, deadline_seconds, what);
+void wait_for(cudaEvent_t event, GroupCopies* group, double deadline_seconds, const char* what) {
+    ask_until_done([&] { return cudaEventQuery(event); }, group, deadline_seconds, what);
 }
 
 bool device_is_lost() {

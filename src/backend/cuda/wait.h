@@ -29,8 +29,8 @@ class Patience {
 void wait_for(cudaStream_t stream, GroupCopies* group, double deadline_seconds,
               const char* what = "the device's work");
 
-/// The same for what was queued before `event` was recorded, without asking peers.
-void wait_for(cudaEvent_t event, double deadline_seconds, const char* what);
+/// The same for what was queued before `event` was recorded.
+void wait_for(cudaEvent_t event, GroupCopies* group, double deadline_seconds, const char* what);
 
 /// Whether a wait in this process has failed. Work may then hang on the device for ever, so that
 /// whatever waits for it (freeing memory, destroying streams) must be left to the end of the
