@@ -30,7 +30,7 @@ cat >"$work/small.json" <<'EOF'
  "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024}
 EOF
 export MUSTER_FAKE_DEVICES='Emulated,11000000-0000-4000-8000-000000000000,0000:17:00.0,90,1000,950'
-export MUSTER_GPU_RUN='--limit 2 --max-gen-toks 12 --bootstrap-iterations 10 --kv-tokens 2048 --step-tokens 64'
+export MUSTER_GPU_RUN='--limit 1 --max-gen-toks 8 --bootstrap-iterations 10 --kv-tokens 2048 --step-tokens 64'
 export MUSTER_GPU_BENCH="--shape $work/small.json --batch 1,3 --runs 1 --prompt 20 --context 10 --new 4 --step-tokens 64 --questions 4"
 export MUSTER_GPU_TESTS='--test-case=*record*,*arena*,*ceilings*,*norm*,*mixture*'
 export OMPI_MCA_plm_rsh_agent=no-such-program  # as on a machine without ssh
