@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "muster/base/error.h"
+#include "muster/base/text.h"
+
 namespace muster {
 
 namespace cuda {
@@ -19,6 +22,15 @@ std::uint64_t operation_scratch_bytes(const CudaWork& work) {
 }
 
 }  // namespace cuda
+
+void check_cuda_head_dim(std::int64_t head_dim) {
+    if (std::find(kCudaHeadDims.begin(), kCudaHeadDims.end(), head_dim) != kCudaHeadDims.end())
+        return;
+    std::vector<std::string> sizes;
+    for (const std::int64_t size : kCudaHeadDims) sizes.push_back(std::to_string(size));
+    throw UserError(cat("head_dim is ", head_dim, "; on a device expected one of ",
+                        join(sizes, ", "), ": take --device cpu"));
+}
 
 std::uint64_t cuda_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int) {
     return cuda::block_bytes(static_cast<std::uint64_t>(n * k) * size_of(compute));

@@ -93,6 +93,7 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
 }
 
 MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand) {
+    check_cuda_head_dim(config.head_dim);
     const ShardPlan plan(config, demand.tp, 0);
     const int shards = demand.tp_invariant ? plan.local_shards : 1;
     const std::int64_t rows = demand.max_step_rows;

@@ -40,4 +40,12 @@ succeeds mixture on 0 "${mixture[@]}" --json mixture.json.out
 grep -q 'experts_add' mixture.log || fail "mixture: no experts in the profile"
 grep -q '"tokens_computed": 60,' mixture.json.out || fail "mixture: prefill of 3 × 20 tokens computed another number"
 succeeds mixture2 on 2 "${mixture[@]}" --tp 2 --allow-device-sharing --device-transport staged
+
+# Heads without kernels: one error that lists those there are, before weights are made.
+sed 's/"hidden_size": 64/"hidden_size": 64, "head_dim": 24/' small.json >odd.json
+on 0 "${small[@]/small.json/odd.json}" --batch 1 >odd.log 2>&1
+[ $? -eq 2 ] || fail "odd: a head size without kernels: another exit code"
+grep -q 'head_dim is 24; on a device expected one of 8, 16, 32, 64, 80, 96, 128, 256: take --device cpu' odd.log ||
+    fail "odd: $(tail -n 3 odd.log)"
+[ "$(grep -c 'error' odd.log)" -eq 1 ] || fail "odd: not one error"
 finish

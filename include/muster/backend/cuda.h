@@ -3,6 +3,7 @@
 // libmuster_cuda.so, which is loaded when a device is asked for: a program that never computes on
 // one links nothing of CUDA, and the same program runs where no driver is.
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -61,6 +62,11 @@ struct CudaCeilings {
 };
 /// Takes about a second. Throws as make_cuda_backend.
 CudaCeilings measure_cuda_ceilings(int ordinal, int repeats);
+
+/// Head sizes that the CUDA backend has attention kernels for; the small ones are those of tests.
+inline constexpr std::array<std::int64_t, 8> kCudaHeadDims = {8, 16, 32, 64, 80, 96, 128, 256};
+/// Throws UserError that lists them if `head_dim` is none of them.
+void check_cuda_head_dim(std::int64_t head_dim);
 
 /// Bytes that the CUDA backend takes for a matrix [n, k] in `compute` with `k_shards` virtual
 /// shards, rounded up as its arena does.

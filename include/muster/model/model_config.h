@@ -108,6 +108,8 @@ struct CudaDemand {
     std::int64_t max_context = 1;     ///< tokens of the longest sequence
     DType stored = DType::f32;        ///< type of the embeddings in the checkpoint
 };
+/// Throws UserError if there are no kernels for the model's heads: whoever plans learns it before
+/// anything is loaded.
 MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand);
 /// Bytes of keys and values for one token on one rank.
 std::uint64_t kv_bytes_per_token(const ModelConfig& config, int tp);

@@ -1,8 +1,9 @@
 #include "cuda/attention.h"
 
-#include <array>
+#include <algorithm>
 
 #include "cuda/attention_launch.cuh"
+#include "muster/backend/cuda.h"
 
 namespace muster::cuda {
 namespace {
@@ -33,8 +34,7 @@ std::uint64_t attention_scratch_bytes(std::int64_t rows, std::int64_t heads, std
 }
 
 bool attention_supports(std::int64_t head_dim) {
-    constexpr std::array<std::int64_t, 8> kSizes = {8, 16, 32, 64, 80, 96, 128, 256};
-    return std::find(kSizes.begin(), kSizes.end(), head_dim) != kSizes.end();
+    return std::find(kCudaHeadDims.begin(), kCudaHeadDims.end(), head_dim) != kCudaHeadDims.end();
 }
 
 AttentionLaunch plan_attention(const AttentionCall& call) {

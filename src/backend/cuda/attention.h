@@ -51,8 +51,7 @@ struct AttentionCall {
 std::uint64_t attention_scratch_bytes(std::int64_t rows, std::int64_t heads, std::int64_t head_dim,
                                       std::int64_t max_context);
 
-/// Whether there are kernels for this head size: 64, 80, 96, 128, 256, and for the small models of
-/// tests 8, 16 and 32.
+/// Whether there are kernels for this head size: one of kCudaHeadDims.
 bool attention_supports(std::int64_t head_dim);
 
 /// Enqueues the kernels on `stream`. The launch depends on the sizes in `call` alone, not on what

@@ -11,13 +11,7 @@
 namespace muster::cuda {
 
 void CudaBackend::prepare(const StepLimits& limits) {
-    if (!attention_supports(limits.head_dim))
-        throw UserError(cat("head_dim is ", limits.head_dim,
-                            "; on a device expected 8, 16, 32, 64, 80, 96, 128 or 256: take "
-                            "--device cpu"));
-    if (limits.experts > kMaxExperts)
-        throw UserError(cat("the model has ", limits.experts, " experts; on a device expected at "
-                            "most ", kMaxExperts, ": take --device cpu"));
+    check_cuda_head_dim(limits.head_dim);
     CudaWork work;
     static_cast<StepLimits&>(work) = limits;
     work.tp = tp_size();

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include "muster/backend/cuda.h"
 #include "muster/base/error.h"
 #include "muster/eval/setup.h"
 
@@ -135,6 +136,25 @@ TEST_CASE("too little memory on a device is refused with every part and what to 
               "--tp", "--step-tokens", "--max-length", "--gpu-memory-fraction (now 0.92)"})
             CHECK_MESSAGE(message.find(part) != std::string::npos, part, " in ", message);
     }
+}
+
+TEST_CASE("heads without kernels on a device are refused by every plan for one") {
+    ModelConfig odd = model();
+    for (const std::int64_t size : kCudaHeadDims) {
+        odd.head_dim = size;
+        CHECK_NOTHROW(plan_device(run_of(), odd, kNeeds, 1, 4096));
+    }
+    odd.head_dim = 112;
+    const char* message =
+        "head_dim is 112; on a device expected one of 8, 16, 32, 64, 80, 96, 128, 256: take "
+        "--device cpu";
+    CHECK_THROWS_WITH_AS(plan_device(run_of(), odd, kNeeds, 1, 4096), message, UserError);
+    CHECK_THROWS_WITH_AS(choose_device_kv_tokens(run_of(), odd, kNeeds, 80 * kGiB), message,
+                         UserError);
+    const JobShape job = job_of({0, 0}, 800 * kGiB);
+    const JobDevices devices = planned_devices(2, 80 * kGiB);
+    CHECK_THROWS_WITH_AS(degree_options(run_of(), odd, kNeeds, devices, job), message, UserError);
+    CHECK_NOTHROW(degree_options(run_of(), odd, kNeeds, {}, job));  // CPUs compute it
 }
 
 TEST_CASE("the plan of a device follows what it depends on") {
