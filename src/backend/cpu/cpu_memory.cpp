@@ -13,22 +13,23 @@ namespace muster::cpu {
 
 namespace {
 
-constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20;
-constexpr std::uint64_t kLarge = 2 * kHugePage;  // below, half a huge page may be wasted
+constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20, kPage = 4 << 10;
+constexpr std::uint64_t kLarge = 2 * kHugePage;
 
 [[noreturn]] void fail(std::uint64_t bytes) {
     throw SystemError(cat("out of memory: could not allocate ", format_bytes(bytes)));
 }
 
-/// Fewer misses of the page tables' cache: reading is 10 to 25 % faster.
+/// Fewer misses of the page tables' cache: reading is 10 to 25 % faster. What does not fill a huge
+/// page at the end is in small ones: of a mixture's thousands of matrices a fourth could be wasted.
 std::shared_ptr<std::byte> allocate_large(std::uint64_t bytes) {
-    const std::uint64_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+    const std::uint64_t rounded = (bytes + kPage - 1) / kPage * kPage;
     const std::uint64_t mapped = rounded + kHugePage;
     void* memory = rounded >= bytes ? mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
                                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                                     : MAP_FAILED;
     if (memory == MAP_FAILED) fail(bytes);
-    // Exactly the huge pages stay mapped.
+    // It begins with a huge page, and no more than it needs stays mapped.
     auto* begin = static_cast<std::byte*>(memory);
     const std::uint64_t head = -reinterpret_cast<std::uintptr_t>(begin) % kHugePage;
     if (head > 0) munmap(begin, head);
