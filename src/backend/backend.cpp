@@ -4,11 +4,6 @@
 
 namespace muster {
 
-void Backend::experts_add(const Tensor&, const Tensor&, const ExpertRouting&,
-                          std::span<const Expert>, const Tensor&) {
-    throw InternalError("experts_add: not in this backend");
-}
-
 void Backend::norm_heads(const Tensor&, const RmsNorm&, std::int64_t) {
     throw InternalError("norm_heads: not in this backend");
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The second half of a decoder block: a gated MLP, or a mixture of them of which every row goes to a
-// few.
+// The second half of a decoder block: a gated MLP, or a mixture of them of which every row goes to
+// a few.
 
 #include <memory>
 #include <string>
@@ -43,9 +43,9 @@ class Mixture {
     std::uint64_t bytes() const;
 
  private:
-    std::unique_ptr<Matrix> router_;                  ///< [experts, hidden]
-    std::vector<std::unique_ptr<Matrix>> gate_up_;    ///< per expert [2 · f, hidden], local
-    std::vector<std::unique_ptr<Matrix>> down_;       ///< per expert [hidden, f], local
+    std::unique_ptr<Matrix> router_;                ///< [experts, hidden]
+    std::vector<std::unique_ptr<Matrix>> gate_up_;  ///< per expert [2 · f, hidden], local
+    std::vector<std::unique_ptr<Matrix>> down_;     ///< per expert [hidden, f], local
     std::vector<Expert> experts_;
     ExpertRouting routing_;
 };

@@ -206,7 +206,7 @@ class Backend {
     /// Collective over the group.
     virtual void experts_add(const Tensor& x, const Tensor& router_logits,
                              const ExpertRouting& routing, std::span<const Expert> experts,
-                             const Tensor& residual);
+                             const Tensor& residual) = 0;
     /// Every head of x [rows, heads·d] f32 in place: x · rsqrt(mean(x²) + eps) · weight [d], not
     /// rounded in between.
     virtual void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim);

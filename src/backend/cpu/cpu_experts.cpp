@@ -1,8 +1,8 @@
 // A mixture of experts. Some hundred rows of a step at a time are sorted by expert. The gated
 // products of all experts that have rows are one loop over the threads, whatever rows each has; so
-// are the down products, where a task has some columns of the result: it goes through the experts in
-// ascending order and adds each one's sums, times the weight, to its rows' sums of the same virtual
-// shard, which meet in the tree when all experts are done. So no order depends on the rows.
+// are the down products, where a task has some columns of the result: it goes through the experts
+// in ascending order and adds each one's sums, times the weight, to its rows' sums of the same
+// virtual shard, which meet in the tree when all experts are done. So no order depends on the rows.
 
 #include <algorithm>
 #include <cstring>
@@ -59,7 +59,8 @@ void check(const Tensor& x, const Tensor& logits, const ExpertRouting& routing,
     }
 }
 
-/// A part of the product with one group's expert: one block of rows, or a run and a range of panels.
+/// A part of the product with one group's expert: one block of rows, or a run and a range of
+/// panels.
 struct Part {
     std::size_t group;
     std::int64_t index;
@@ -84,8 +85,7 @@ struct CpuBackend::ExpertProducts {
             bytes += static_cast<double>(w.bytes());
         }
         threads = backend.threads_for(std::max(macs / 16, bytes / 2));  // as of one product
-        auto* place =
-            reinterpret_cast<std::byte*>(backend.product_scratch_.x.floats(packed / 4));
+        auto* place = reinterpret_cast<std::byte*>(backend.product_scratch_.x.floats(packed / 4));
         float* sums =
             backend.product_scratch_.threads.floats(backend.pool_.threads() * thread_floats);
         for (std::size_t g = 0; g < products.size(); ++g) {
@@ -105,14 +105,13 @@ ExpertRows CpuBackend::sort_by_expert(const Tensor& router_logits, const ExpertR
     const std::int64_t rows = router_logits.rows(), experts = router_logits.row_size();
     std::vector<ChosenExpert> chosen(static_cast<std::size_t>(rows * routing.top_k));
     float* probabilities = expert_scratch_.floats(rows * experts);
-    pool_.run(threads_for(16.0 * static_cast<double>(rows * experts)), rows,
-              [&](std::int64_t r, int) {
-                  float* row = probabilities + r * experts;
-                  std::copy_n(router_logits.as<float>() + r * router_logits.row_stride(), experts,
-                              row);
-                  choose_experts(kernels_, routing, experts, row, &chosen[static_cast<std::size_t>(
-                                                                      r * routing.top_k)]);
-              });
+    pool_.run(
+        threads_for(16.0 * static_cast<double>(rows * experts)), rows, [&](std::int64_t r, int) {
+            float* row = probabilities + r * experts;
+            std::copy_n(router_logits.as<float>() + r * router_logits.row_stride(), experts, row);
+            choose_experts(kernels_, routing, experts, row,
+                           &chosen[static_cast<std::size_t>(r * routing.top_k)]);
+        });
     ExpertRows sorted;
     sorted.sort(chosen.data(), rows, routing.top_k, experts);
     return sorted;
@@ -127,27 +126,28 @@ void CpuBackend::gate_up_experts(const Tensor& x, const ExpertRows& rows,
     const std::int64_t block_floats = ceil_div(kTileRows * k * item, sizeof(float));
     float* gathered = expert_scratch_.floats(pool_.threads() * block_floats);
     const auto* from = static_cast<const std::byte*>(x.data());
-    pool_.run(group.threads, static_cast<std::int64_t>(group.blocks.size()),
-              [&](std::int64_t task, int thread) {
-                  const Part& part = group.blocks[static_cast<std::size_t>(task)];
-                  const ExpertRows::Group& places = rows.groups[part.group];
-                  auto* block = reinterpret_cast<std::byte*>(gathered + thread * block_floats);
-                  const std::int64_t first = part.index * kTileRows,
-                                     last = std::min(first + kTileRows, places.count);
-                  for (std::int64_t i = first; i < last; ++i) {
-                      const std::int64_t row = rows.rows[static_cast<std::size_t>(places.first + i)];
-                      std::memcpy(block + (i - first) * k * item,
-                                  from + row * x.row_stride() * item,
-                                  static_cast<std::size_t>(k * item));
-                  }
-                  group.products[part.group].pack(part.index, block, k);
-              });
+    pool_.run(
+        group.threads, static_cast<std::int64_t>(group.blocks.size()),
+        [&](std::int64_t task, int thread) {
+            const Part& part = group.blocks[static_cast<std::size_t>(task)];
+            const ExpertRows::Group& places = rows.groups[part.group];
+            auto* block = reinterpret_cast<std::byte*>(gathered + thread * block_floats);
+            const std::int64_t first = part.index * kTileRows,
+                               last = std::min(first + kTileRows, places.count);
+            for (std::int64_t i = first; i < last; ++i) {
+                const std::int64_t row = rows.rows[static_cast<std::size_t>(places.first + i)];
+                std::memcpy(block + (i - first) * k * item, from + row * x.row_stride() * item,
+                            static_cast<std::size_t>(k * item));
+            }
+            group.products[part.group].pack(part.index, block, k);
+        });
 
     std::vector<Part> parts;
     for (std::size_t g = 0; g < group.products.size(); ++g) {
         const std::int64_t ranges =
             ceil_div(group.weights[g]->panels(), group.products[g].max_panels());
-        for (std::int64_t i = 0; i < group.products[g].runs() * ranges; ++i) parts.push_back({g, i});
+        for (std::int64_t i = 0; i < group.products[g].runs() * ranges; ++i)
+            parts.push_back({g, i});
     }
     const auto multiply = [&](std::int64_t task, int thread) {
         const FlushDenormals flush(x.dtype());
@@ -160,10 +160,10 @@ void CpuBackend::gate_up_experts(const Tensor& x, const ExpertRows& rows,
                              const float* tile) {
             const std::int64_t column = panel * (kPanel / 2);
             const std::int64_t row = rows.groups[part.group].first + first;
-            kernels_.silu_rows(count, std::min<std::int64_t>(kPanel / 2, f - column), tile, nullptr,
-                               nullptr, x.dtype(),
-                               static_cast<std::byte*>(activated.data()) + (row * f + column) * item,
-                               f);
+            kernels_.silu_rows(
+                count, std::min<std::int64_t>(kPanel / 2, f - column), tile, nullptr, nullptr,
+                x.dtype(), static_cast<std::byte*>(activated.data()) + (row * f + column) * item,
+                f);
         };
         product.each_tile(range * panels / ranges, (range + 1) * panels / ranges, run, thread, end);
     };
@@ -178,8 +178,7 @@ void CpuBackend::down_experts(const Tensor& activated, const ExpertRows& rows,
     pool_.run(group.threads, static_cast<std::int64_t>(group.blocks.size()),
               [&](std::int64_t task, int) {
                   const Part& part = group.blocks[static_cast<std::size_t>(task)];
-                  const std::int64_t first =
-                      rows.groups[part.group].first + part.index * kTileRows;
+                  const std::int64_t first = rows.groups[part.group].first + part.index * kTileRows;
                   group.products[part.group].pack(
                       part.index, static_cast<std::byte*>(activated.data()) + first * f * item, f);
               });
@@ -207,7 +206,7 @@ void CpuBackend::down_experts(const Tensor& activated, const ExpertRows& rows,
                 const std::size_t first = place + static_cast<std::size_t>(product.first_row(run));
                 for (std::int64_t p = begin, count; p < end; p += count) {
                     count = std::min(product.max_panels(), end - p);
-                    const std::byte* then = p + count < end             ? w.panel(p + count)
+                    const std::byte* then = p + count < end            ? w.panel(p + count)
                                             : run + 1 < product.runs() ? w.panel(begin)
                                                                        : next_group;
                     for (int shard = 0; shard < shards; ++shard) {

@@ -32,9 +32,8 @@ void choose_experts(const Kernels& kernels, const ExpertRouting& routing, std::i
         std::copy_backward(chosen + at, chosen + count - 1, chosen + count);
         chosen[at] = {static_cast<std::int32_t>(e), probability};
     }
-    std::sort(chosen, chosen + count, [](const ChosenExpert& a, const ChosenExpert& b) {
-        return a.expert < b.expert;
-    });
+    std::sort(chosen, chosen + count,
+              [](const ChosenExpert& a, const ChosenExpert& b) { return a.expert < b.expert; });
     if (!routing.normalize) return;
     float total = 0;
     for (int i = 0; i < count; ++i) total += chosen[i].weight;

@@ -16,8 +16,8 @@ struct ChosenExpert {
 };
 
 /// chosen [top_k], ascending by expert, for one row of router logits [experts], which become their
-/// softmax. Sums run in ascending order of experts. NaN counts as less than any probability, so that
-/// there always are top_k different experts; their weights are NaN then.
+/// softmax. Sums run in ascending order of experts. NaN counts as less than any probability, so
+/// that there always are top_k different experts; their weights are NaN then.
 void choose_experts(const Kernels& kernels, const ExpertRouting& routing, std::int64_t experts,
                     float* logits, ChosenExpert* chosen);
 

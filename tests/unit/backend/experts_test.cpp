@@ -105,7 +105,8 @@ std::vector<std::pair<std::size_t, double>> exact_choice(const float* logits, st
 double dot(const float* a, const float* b, std::int64_t n, DType dtype) {
     double sum = 0;
     for (std::int64_t i = 0; i < n; ++i)
-        sum += static_cast<double>(rounded(a[i], dtype)) * static_cast<double>(rounded(b[i], dtype));
+        sum +=
+            static_cast<double>(rounded(a[i], dtype)) * static_cast<double>(rounded(b[i], dtype));
     return sum;
 }
 
@@ -115,8 +116,8 @@ double largest_error(const Mixture& m, const std::vector<float>& got) {
     for (std::int64_t r = 0; r < m.rows; ++r) {
         const auto row = static_cast<std::size_t>(r * m.hidden);
         std::vector<double> sums(static_cast<std::size_t>(m.hidden)), sizes(sums.size());
-        for (const auto& [e, weight] : exact_choice(&m.logits[static_cast<std::size_t>(r * m.count)],
-                                                    m.count, m.routing)) {
+        for (const auto& [e, weight] :
+             exact_choice(&m.logits[static_cast<std::size_t>(r * m.count)], m.count, m.routing)) {
             std::vector<float> activated;
             for (std::int64_t i = 0; i < m.f; ++i) {
                 const auto at = static_cast<std::size_t>(i * m.hidden);
@@ -223,9 +224,9 @@ TEST_CASE("calls that make no sense are refused") {
                         InternalError);
         CHECK_THROWS_AS(backend->experts_add(x, logits, {4, true}, loaded.experts, residual),
                         InternalError);
-        CHECK_THROWS_AS(backend->experts_add(x.row_range(0, 3), logits, {2, true}, loaded.experts,
-                                             residual),
-                        InternalError);
+        CHECK_THROWS_AS(
+            backend->experts_add(x.row_range(0, 3), logits, {2, true}, loaded.experts, residual),
+            InternalError);
         CHECK_THROWS_AS(backend->experts_add(x, logits, {2, true},
                                              std::span(loaded.experts).first(2), residual),
                         InternalError);
