@@ -151,7 +151,7 @@ struct ThreadRows {
         }
     }
 
-    /// As in attention_mma.cuh.
+    /// As in attention_sums.cuh.
     __device__ __forceinline__ void store(int run, bool before, bool last) {
 #pragma unroll
         for (int r = 0; r < kRows; ++r) {
