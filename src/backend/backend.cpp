@@ -8,12 +8,6 @@ void Backend::norm_heads(const Tensor&, const RmsNorm&, std::int64_t) {
     throw InternalError("norm_heads: not in this backend");
 }
 
-void Backend::top_logits(const Tensor&, const Matrix&, std::int64_t, std::int64_t, int, int,
-                         std::span<const float>, std::span<TopLogit>, std::span<float>,
-                         std::span<double>) {
-    throw InternalError("top_logits: not in this backend");
-}
-
 void Backend::prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
                                 const Tensor& cos_sin,
                                 std::span<const AttentionSequence> sequences,

@@ -18,6 +18,7 @@ std::uint64_t operation_scratch_bytes(const CudaWork& work) {
     const std::uint64_t experts = work.experts > 0 ? expert_scratch(work, work.tp).total() : 0;
     return std::max({gated_bytes(work.rows, work.intermediate), sums.total(), experts,
                      score_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
+                     best_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
                      attention_bytes(work.rows, work.heads, work.head_dim, work.max_context)});
 }
 

@@ -226,6 +226,19 @@ void ProfilingBackend::score_vocab(const Tensor& x, const Matrix& w, std::int64_
     });
 }
 
+void ProfilingBackend::top_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                                  std::int64_t vocab_real, int shards, int count,
+                                  std::span<const float> inverse_temperatures,
+                                  std::span<TopLogit> candidates, std::span<float> maxima,
+                                  std::span<double> sums) {
+    const auto out =
+        static_cast<double>(candidates.size_bytes() + maxima.size_bytes() + sums.size_bytes());
+    count_product("top_logits", x, w, out, [&] {
+        inner_.top_logits(x, w, vocab_begin, vocab_real, shards, count, inverse_temperatures,
+                          candidates, maxima, sums);
+    });
+}
+
 void ProfilingBackend::all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) {
     count({"all_gather_host"}, {0, static_cast<double>(in.size() + out.size())},
           [&] { inner_.all_gather_host(in, out); });

@@ -68,6 +68,10 @@ class ProfilingBackend : public Backend {
     void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
                      std::int64_t vocab_real, int shards, std::span<const LogitTarget> targets,
                      std::span<VocabStats> stats, std::span<float> target_logits) override;
+    void top_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                    std::int64_t vocab_real, int shards, int count,
+                    std::span<const float> inverse_temperatures, std::span<TopLogit> candidates,
+                    std::span<float> maxima, std::span<double> sums) override;
 
     int tp_size() const override { return inner_.tp_size(); }
     int tp_rank() const override { return inner_.tp_rank(); }

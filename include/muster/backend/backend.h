@@ -255,7 +255,7 @@ class Backend {
                             std::int64_t vocab_real, int shards, int count,
                             std::span<const float> inverse_temperatures,
                             std::span<TopLogit> candidates, std::span<float> maxima,
-                            std::span<double> sums);
+                            std::span<double> sums) = 0;
 
     // --- the tensor-parallel group: copies only -------------------------------------------------
     virtual int tp_size() const = 0;
@@ -283,6 +283,7 @@ struct CpuWork {
     int threads = 1, tp = 1, k_shards = 1;  ///< virtual shards of row-parallel products
     std::int64_t rows = 1, k = 1;           ///< of a product
     std::int64_t n = 1;                     ///< of a row-parallel product
+    std::int64_t vocab_rows = 1;            ///< of the output head
     std::int64_t head_dim = 1;
     /// Of a mixture, as in StepLimits; 0 experts: none.
     std::int64_t experts = 0, experts_per_row = 0, intermediate = 0;

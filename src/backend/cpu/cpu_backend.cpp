@@ -112,7 +112,10 @@ std::uint64_t cpu_scratch_bytes(const CpuWork& work) {
                                                               work.k_shards, work.threads);
     std::uint64_t bytes = std::max(product, cpu::experts_scratch_bytes(work)) +
                           cpu_attention_bytes(work.threads, work.head_dim) +
-                          static_cast<std::uint64_t>(work.threads * per_thread) * sizeof(float);
+                          static_cast<std::uint64_t>(work.threads * per_thread) * sizeof(float) +
+                          static_cast<std::uint64_t>(
+                              cpu::top_logits_rows(work.rows, work.vocab_rows) * work.vocab_rows) *
+                              sizeof(float);
     if (work.tp > 1) {
         bytes += static_cast<std::uint64_t>(work.rows * work.n) * sizeof(float);
         bytes += static_cast<std::uint64_t>(work.tp) * 2 * NodeExchange::kSlotBytes;

@@ -50,6 +50,10 @@ class CpuBackend : public Backend {
     void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
                      std::int64_t vocab_real, int shards, std::span<const LogitTarget> targets,
                      std::span<VocabStats> stats, std::span<float> target_logits) override;
+    void top_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                    std::int64_t vocab_real, int shards, int count,
+                    std::span<const float> inverse_temperatures, std::span<TopLogit> candidates,
+                    std::span<float> maxima, std::span<double> sums) override;
 
     int tp_size() const override;
     int tp_rank() const override;
@@ -92,7 +96,8 @@ class CpuBackend : public Backend {
     WeightMemory weights_;
     ThreadPool pool_;
     ProductScratch product_scratch_;
-    Scratch attention_scratch_, slab_scratch_, partial_scratch_, gathered_scratch_;
+    Scratch attention_scratch_, slab_scratch_, logit_scratch_, partial_scratch_,
+        gathered_scratch_;
     Scratch expert_scratch_, activated_scratch_;
 };
 
@@ -101,6 +106,9 @@ std::int64_t score_scratch_floats(std::int64_t run_rows);
 
 /// Bytes of scratch that experts_add takes, with its products; 0 without experts.
 std::uint64_t experts_scratch_bytes(const CpuWork& work);
+
+/// Rows whose logits top_logits has in memory at once.
+std::int64_t top_logits_rows(std::int64_t rows, std::int64_t vocab_rows);
 
 /// make_cpu_backend with a chosen kernel set, for tests.
 std::unique_ptr<Backend> make_cpu_backend_with(Isa isa, int threads, const Communicator& group);

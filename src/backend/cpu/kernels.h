@@ -111,6 +111,11 @@ struct Kernels {
     /// x ← exp(x − max(x)).
     void (*exp_minus_max)(float* x, std::int64_t n);
     RunStats (*run_stats)(const float* logits, std::int64_t n);
+    /// Σ exp((x − max) · factor) over x[0 … n), `max` being their largest, factor > 0. NaN counts as
+    /// −infinity; what equals the largest adds 1.
+    double (*exp_sum)(const float* x, std::int64_t n, float max, float factor);
+    /// The largest of x, −infinity if there is none; NaN is passed over.
+    float (*max)(const float* x, std::int64_t n);
     /// x ← x + y.
     void (*add)(float* x, const float* y, std::int64_t n);
 

@@ -128,7 +128,8 @@ inline float exp_f32(float x) {
 
 // --- reductions ----------------------------------------------------------------------------------
 
-inline float fold_sum(float* lanes) {
+template <typename T>
+inline T fold_sum(T* lanes) {
     for (int width = kLanes / 2; width > 0; width /= 2) {
         for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
     }
@@ -189,6 +190,22 @@ RunStats run_stats(const float* logits, std::int64_t n) {
     return stats;
 }
 
+double exp_sum(const float* x, std::int64_t n, float max, float factor) {
+    const auto term = [&](float value) {
+        const float number = value == value ? value : -kInfinity;
+        return number == max ? 1.0f : exp_f32((number - max) * factor);
+    };
+    double lanes[kLanes] = {};
+    std::int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+        float terms[kLanes];
+        for (int j = 0; j < kLanes; ++j) terms[j] = term(x[i + j]);
+        for (int j = 0; j < kLanes; ++j) lanes[j] += static_cast<double>(terms[j]);
+    }
+    for (int j = 0; i + j < n; ++j) lanes[j] += static_cast<double>(term(x[i + j]));
+    return fold_sum(lanes);
+}
+
 void add(float* x, const float* y, std::int64_t n) {
     for (std::int64_t i = 0; i < n; ++i) x[i] += y[i];
 }
@@ -220,6 +237,8 @@ constexpr Kernels make_kernels(const char* name) {
             .rope = rope,
             .exp_minus_max = exp_minus_max,
             .run_stats = run_stats,
+            .exp_sum = exp_sum,
+            .max = max_of,
             .add = add,
             .multiply_keys = {panels<StepF32, kSecondLevel>, panels<StepF16, kSecondLevel>,
                               panels<StepPair, kSecondLevel>},

@@ -120,6 +120,10 @@ class CudaBackend final : public Backend {
     void score_vocab(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
                      std::int64_t vocab_real, int shards, std::span<const LogitTarget> targets,
                      std::span<VocabStats> stats, std::span<float> target_logits) override;
+    void top_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                    std::int64_t vocab_real, int shards, int count,
+                    std::span<const float> inverse_temperatures, std::span<TopLogit> candidates,
+                    std::span<float> maxima, std::span<double> sums) override;
 
     int tp_size() const override { return group_.size(); }
     int tp_rank() const override { return group_.rank(); }
@@ -143,6 +147,10 @@ class CudaBackend final : public Backend {
     /// x · wᵀ for rows [begin, begin + rows) of x into y, all shards behind each other.
     Product product(const Tensor& x, const CudaMatrix& w, std::int64_t begin, std::int64_t rows,
                     float* y, std::int64_t y_stride) const;
+    /// Rows [begin, begin + rows) of x times rows [first, first + width) of w, into logits [rows,
+    /// width].
+    void multiply_slab(const Tensor& x, const CudaMatrix& w, std::int64_t begin, std::int64_t rows,
+                       std::int64_t first, std::int64_t width, float* logits);
     /// All shards of rows [begin, begin + rows): [shards, rows, n] at `parts`.
     void multiply_parts(const Tensor& x, const CudaMatrix& w, std::int64_t begin, std::int64_t rows,
                         float* parts);

@@ -54,6 +54,16 @@ std::vector<TargetBatch> batches_of(std::span<const LogitTarget> targets, std::i
 
 }  // namespace
 
+void CudaBackend::multiply_slab(const Tensor& x, const CudaMatrix& w, std::int64_t begin,
+                                std::int64_t rows, std::int64_t first, std::int64_t width,
+                                float* logits) {
+    Product p = product(x, w, begin, rows, logits, width);
+    p.n = width;
+    p.w = static_cast<const std::byte*>(w.data()) +
+          static_cast<std::size_t>(first * w.k()) * size_of(w.dtype());
+    multiplier_->multiply(p, stream_);
+}
+
 void CudaBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_t vocab_begin,
                               std::int64_t vocab_real, int shards,
                               std::span<const LogitTarget> targets, std::span<VocabStats> stats,
@@ -91,13 +101,8 @@ void CudaBackend::score_vocab(const Tensor& x, const Matrix& matrix, std::int64_
                                        real =
                                            std::clamp<std::int64_t>(vocab_real - begin, 0, width);
                     if (real == 0 && slab > 0) continue;  // nothing is added to what there is
-                    if (real > 0) {
-                        Product p = product(x, w, row_begin, count, memory.logits, width);
-                        p.n = width;
-                        p.w = static_cast<const std::byte*>(w.data()) +
-                              static_cast<std::size_t>(begin * w.k()) * size_of(w.dtype());
-                        multiplier_->multiply(p, stream_);
-                    }
+                    if (real > 0)
+                        multiply_slab(x, w, row_begin, count, begin, width, memory.logits);
                     const auto first_id = static_cast<std::int32_t>(vocab_begin + begin);
                     append_stats(memory.logits, width, count, real, first_id, slab == 0,
                                  memory.stats + shard * count, stream_);

@@ -110,6 +110,29 @@ constexpr ScoreScratch score_scratch(std::int64_t rows, std::int64_t vocab_rows,
     return s;
 }
 
+/// Memory of top_logits: a slab of logits, and per row the best so far, the sums of each shard and the
+/// inverse temperature.
+struct BestScratch {
+    std::int64_t rows = 0, columns = 0;  ///< of a slab, as in score_vocab
+    std::uint64_t logits = 0, best = 0, sums = 0, inverse_temperatures = 0;
+    std::uint64_t total() const {
+        return block_bytes(logits) + block_bytes(best) + block_bytes(sums) +
+               block_bytes(inverse_temperatures);
+    }
+};
+constexpr BestScratch best_scratch(std::int64_t rows, std::int64_t vocab_rows, int shards) {
+    constexpr std::int64_t kSumBytes = 16;  // of a ScaledSum (best_logits.h)
+    const ScoreScratch score = score_scratch(rows, vocab_rows, shards);
+    BestScratch s;
+    s.rows = score.rows;
+    s.columns = score.columns;
+    s.logits = score.logits;
+    s.best = static_cast<std::uint64_t>(s.rows * kMaxTopLogits) * sizeof(TopLogit);
+    s.sums = static_cast<std::uint64_t>(s.rows * shards * kSumBytes);
+    s.inverse_temperatures = static_cast<std::uint64_t>(s.rows) * sizeof(float);
+    return s;
+}
+
 /// What attention_scratch_bytes (attention.h) gives, without CUDA; a test holds them together.
 constexpr std::uint64_t attention_bytes(std::int64_t rows, std::int64_t heads,
                                         std::int64_t head_dim, std::int64_t max_context) {

@@ -5,25 +5,12 @@
 
 #include "cuda/elements.cuh"
 #include "cuda/launch.cuh"
+#include "cuda/order.cuh"
 #include "cuda/reduce.cuh"
 
 namespace muster::cuda {
 
 namespace {
-
-/// A logit and its column as one number: the largest is the largest logit, the lowest column first
-/// among equals.
-__device__ __forceinline__ unsigned long long rank_of(float logit, std::int64_t column) {
-    const float positive_zero = logit + 0.0f;  // −0 and +0 are equal logits
-    const unsigned bits = __float_as_uint(positive_zero);
-    const unsigned ordered = (bits & 0x80000000u) != 0 ? ~bits : bits | 0x80000000u;
-    return static_cast<unsigned long long>(ordered) << 32 |
-           (0xffffffffu - static_cast<unsigned>(column));
-}
-__device__ __forceinline__ float logit_of(unsigned long long rank) {
-    const unsigned ordered = static_cast<unsigned>(rank >> 32);
-    return __uint_as_float((ordered & 0x80000000u) != 0 ? ordered & 0x7fffffffu : ~ordered);
-}
 
 __global__ void append_stats_kernel(const float* logits, std::int64_t stride, std::int64_t columns,
                                     std::int32_t first_id, bool fresh, bool whole,
@@ -31,7 +18,7 @@ __global__ void append_stats_kernel(const float* logits, std::int64_t stride, st
     __shared__ unsigned long long ranks[32];
     __shared__ float sums[32];
     const float* row = logits + static_cast<std::int64_t>(blockIdx.x) * stride;
-    const float kNone = -__uint_as_float(0x7f800000u);
+    const float kNone = -infinity();
     const std::int64_t first = 4 * threadIdx.x, step = 4 * blockDim.x;
 
     // A NaN's rank lies above infinity's (or, negative, below all): it shows in the maximum.
@@ -60,8 +47,7 @@ __global__ void append_stats_kernel(const float* logits, std::int64_t stride, st
 
     VocabStats mine{kNone, 0, 0};
     if (columns > 0) {
-        const unsigned column = 0xffffffffu - static_cast<unsigned>(best & 0xffffffffull);
-        mine = {max, sum, first_id + static_cast<std::int32_t>(column)};
+        mine = {max, sum, first_id + column_of(best)};
     }
     VocabStats& total = stats[blockIdx.x];
     if (fresh || total.max == kNone) {

@@ -162,6 +162,26 @@ TEST_CASE("a mixture is counted by its rows' experts, and by the weights of thos
                              kRows * kHidden * 2 + kRows * 5 * 4 + 2 * kRows * kHidden * 4);
 }
 
+TEST_CASE("the best logits are forwarded and counted like the product that they come from") {
+    RandomInput input;
+    Profiled backend;
+    const auto w = backend.matrix(input.floats(64 * 40), 64, 40);
+    const Tensor x = backend.tensor(input.floats(3 * 40), {3, 40}, DType::bf16);
+    const std::vector<float> inverse = {1, 2, 0.5f};
+    std::vector<TopLogit> best(3 * 5), plain(3 * 5);
+    std::vector<float> maxima(2 * 3);
+    std::vector<double> sums(2 * 3), plain_sums(2 * 3);
+    backend->top_logits(x, *w, 100, 60, 2, 5, inverse, plain, maxima, plain_sums);
+    backend.profiling->top_logits(x, *w, 100, 60, 2, 5, inverse, best, maxima, sums);
+    CHECK(sums == plain_sums);
+    for (std::size_t i = 0; i < best.size(); ++i) CHECK(best[i].token == plain[i].token);
+    const OperationTotal& total = backend.total({"top_logits", 64, 40});
+    CHECK(total.calls == 1);
+    CHECK(total.flops == 2 * 3 * 64 * 40);
+    CHECK(total.bytes == static_cast<double>(w->bytes()) + 3 * 40 * 2 /* x */ + 3 * 5 * 8 +
+                             2 * 3 * (4 + 8));
+}
+
 TEST_CASE("profiles add up") {
     Profile a, b;
     a.operations[{"rope"}] = {.calls = 1, .seconds = 2, .flops = 3, .bytes = 4};
