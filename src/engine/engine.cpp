@@ -12,6 +12,7 @@
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 #include "page_pool.h"
+#include "row_sampler.h"
 #include "scheduler.h"
 #include "sequences.h"
 #include "step.h"
@@ -22,8 +23,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kHeadRows = 512;                        // of one call to Model::score
-constexpr std::size_t kLogitElements = std::size_t{1} << 24;  // of one call to Model::logits
+constexpr std::size_t kHeadRows = 512;  // of one call to Model::score
 
 std::int32_t checked_pages(const EngineOptions& options) {
     if (options.max_step_rows < 1 || options.kv_tokens < 1) {
@@ -38,13 +38,12 @@ std::int32_t checked_pages(const EngineOptions& options) {
     return static_cast<std::int32_t>(pages);
 }
 
-/// Calls `head(begin, end)` for the rows with `flag` set, in neighbours of at most `block`.
+/// Calls `head(begin, end)` for the rows to be scored, in neighbours of at most kHeadRows.
 template <typename Head>
-void for_blocks(std::span<const OutputRow> rows, bool OutputRow::*flag, std::size_t block,
-                const Head& head) {
+void for_scored(std::span<const OutputRow> rows, const Head& head) {
     for (std::size_t begin = 0; begin < rows.size();) {
         std::size_t end = begin;
-        while (end < rows.size() && end - begin < block && rows[end].*flag) ++end;
+        while (end < rows.size() && end - begin < kHeadRows && rows[end].score) ++end;
         if (end > begin) head(begin, end);
         begin = std::max(end, begin + 1);
     }
@@ -89,13 +88,13 @@ struct Engine::State {
           options(its_options),
           kv(model.make_kv_cache(checked_pages(options))),
           pool(kv.num_pages),
-          kept(pool) {}
+          kept(pool),
+          sampler(model) {}
 
     void check_budget(const std::vector<Request>& requests) const;
     TokenTrie make_trie(const std::vector<Request>& requests) const;
     void run_step(const Step& step, Run& run);
     void score_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run);
-    void sample_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run);
     void accept(std::int32_t node, std::int32_t token, Run& run);
     /// Writes the completions of what the step ended, and tells the scheduler of generations.
     void conclude_step(const std::vector<Scheduler::Slice>& slices, Scheduler& scheduler, Run& run);
@@ -111,10 +110,11 @@ struct Engine::State {
     std::vector<std::int32_t> kept_tokens;  ///< whose keys and values the kept pages hold
     std::int64_t kept_length = 0;           ///< TrieNode::length of their node
     EngineCounters counters;
+    RowSampler sampler;
     // Reused from block to block.
     std::vector<LogitTarget> targets;
     std::vector<RowScore> row_scores;
-    std::vector<float> target_logits, logits;
+    std::vector<float> target_logits;
 };
 
 void Engine::State::check_budget(const std::vector<Request>& requests) const {
@@ -137,17 +137,15 @@ TokenTrie Engine::State::make_trie(const std::vector<Request>& requests) const {
 void Engine::State::run_step(const Step& step, Run& run) {
     const Tensor hidden = model.forward(step.batch, kv);
     const std::span<const OutputRow> outputs(step.outputs);
-    const auto hidden_rows = [&](std::size_t begin, std::size_t end) {
-        return hidden.row_range(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
-    };
-    for_blocks(outputs, &OutputRow::score, kHeadRows, [&](std::size_t begin, std::size_t end) {
-        score_rows(hidden_rows(begin, end), outputs.subspan(begin, end - begin), run);
+    for_scored(outputs, [&](std::size_t begin, std::size_t end) {
+        score_rows(
+            hidden.row_range(static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end)),
+            outputs.subspan(begin, end - begin), run);
     });
-    const auto vocab = static_cast<std::size_t>(model.config().vocab_size);
-    for_blocks(outputs, &OutputRow::logits, std::max<std::size_t>(1, kLogitElements / vocab),
-               [&](std::size_t begin, std::size_t end) {
-                   sample_rows(hidden_rows(begin, end), outputs.subspan(begin, end - begin), run);
-               });
+    sampler.sample(hidden, outputs, run.sequences,
+                   [&](std::int32_t node, std::int32_t token) { accept(node, token, run); });
+    counters.rows_sampled = sampler.rows();
+    counters.rows_of_logits = sampler.rows_of_logits();
     counters.tokens_asked += step.num_decoded;
     counters.tokens_computed += step.batch.tokens.size();
     counters.rows_scored += outputs.size();
@@ -173,27 +171,6 @@ void Engine::State::score_rows(const Tensor& hidden, std::span<const OutputRow> 
         for (const std::int32_t node : run.sequences.drawers(rows[i].node, rows[i].position)) {
             if (!run.sequences.generation(node).needs_logits())
                 accept(node, row_scores[i].argmax, run);
-        }
-    }
-}
-
-void Engine::State::sample_rows(const Tensor& hidden, std::span<const OutputRow> rows, Run& run) {
-    const auto vocab = static_cast<std::size_t>(model.config().vocab_size);
-    model.logits(hidden, logits);
-    if (logits.size() != rows.size() * vocab) {
-        throw InternalError(cat("engine: the model gave ", logits.size(), " logits, expected ",
-                                rows.size(), " rows of ", vocab));
-    }
-    std::vector<float> copy;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        const std::span<float> row = std::span(logits).subspan(i * vocab, vocab);
-        const auto drawers = run.sequences.drawers(rows[i].node, rows[i].position);
-        if (drawers.size() > 1) copy.assign(row.begin(), row.end());
-        for (const std::int32_t node : drawers) {
-            Generation& generation = run.sequences.generation(node);
-            if (!generation.needs_logits()) continue;
-            accept(node, generation.choose(row), run);
-            if (drawers.size() > 1) std::copy(copy.begin(), copy.end(), row.begin());
         }
     }
 }

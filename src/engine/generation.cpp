@@ -7,13 +7,14 @@
 
 #include <algorithm>
 
-#include "sampler.h"
-
 namespace muster {
 
 Generation::Generation(const Request& request, const Tokenizer& tokenizer)
     : request_(request),
       tokenizer_(tokenizer),
+      best_logits_wanted_(muster::best_logits_wanted(request.sampling)),
+      inverse_temperature_(
+          request.sampling.greedy() ? 1.0f : muster::inverse_temperature(request.sampling)),
       stop_ids_(request.stop_ids),
       decoder_(tokenizer, true),
       matcher_(request.stop_strings) {
@@ -39,15 +40,24 @@ bool Generation::needs_logits() const {
     return !request_.sampling.greedy() || request_.sampling.repetition_penalty != 1;
 }
 
-std::int32_t Generation::choose(std::span<float> logits) const {
+std::optional<std::int32_t> Generation::choose(std::span<const TopLogit> best, double total) const {
+    const auto candidates = filter_best(best, total, request_.sampling);
+    if (!candidates) return std::nullopt;
+    return draw_from(*candidates);
+}
+
+std::int32_t Generation::choose(std::span<float> logits, std::optional<double> total) const {
     const SamplingOptions& sampling = request_.sampling;
     penalize_repetition(logits, seen_ids_, sampling.repetition_penalty);
     if (sampling.greedy()) return argmax(logits);
-    return draw(filter_candidates(logits, sampling),
-                {.seed = sampling.seed,
-                 .sample_key = request_.sample_key,
-                 .repeat = request_.repeat,
-                 .position = static_cast<std::uint32_t>(tokens_.size())});
+    return draw_from(filter_candidates(logits, sampling, total));
+}
+
+std::int32_t Generation::draw_from(std::span<const Candidate> candidates) const {
+    return draw(candidates, {.seed = request_.sampling.seed,
+                             .sample_key = request_.sample_key,
+                             .repeat = request_.repeat,
+                             .position = static_cast<std::uint32_t>(tokens_.size())});
 }
 
 void Generation::accept(std::int32_t token) {

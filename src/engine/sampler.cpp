@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "muster/base/portable_exp.h"
 #include "philox.h"
 
 namespace muster {
@@ -19,15 +20,17 @@ bool better(const Scored& a, const Scored& b) {
     return a.score != b.score ? a.score > b.score : a.token < b.token;
 }
 
+/// In double, where the smallest temperatures do not overflow; torch divides in float32.
+double score_of(float logit, double temperature) {
+    const double score = static_cast<double>(logit) / temperature;
+    return std::isnan(score) ? -std::numeric_limits<double>::infinity() : score;
+}
+
 std::vector<Scored> scale(std::span<const float> logits, double temperature) {
-    // In double, where the smallest temperatures do not overflow; torch divides in float32.
     std::vector<Scored> scored;
     scored.reserve(logits.size());
-    for (std::size_t i = 0; i < logits.size(); ++i) {
-        const double score = static_cast<double>(logits[i]) / temperature;
-        scored.push_back({static_cast<std::int32_t>(i),
-                          std::isnan(score) ? -std::numeric_limits<double>::infinity() : score});
-    }
+    for (std::size_t i = 0; i < logits.size(); ++i)
+        scored.push_back({static_cast<std::int32_t>(i), score_of(logits[i], temperature)});
     return scored;
 }
 
@@ -43,17 +46,54 @@ double weight_of(double score, double best) {
     return score == best ? 1.0 : portable_exp(score - best);
 }
 
-void keep_top_p(std::vector<Scored>& scored, double top_p) {
+/// Σ weights of `scored`, best first.
+double mass_of(const std::vector<Scored>& scored) {
+    double sum = 0;
+    for (const Scored& item : scored) sum += weight_of(item.score, scored.front().score);
+    return sum;
+}
+
+void keep_top_p(std::vector<Scored>& scored, double top_p, std::optional<double> total) {
     if (top_p >= 1) return;
     std::sort(scored.begin(), scored.end(), better);
-    const double best = scored.front().score;
-    double total = 0, before = 0;
-    for (const Scored& item : scored) total += weight_of(item.score, best);
+    const double best = scored.front().score, wanted = top_p * (total ? *total : mass_of(scored));
+    double before = 0;
     std::size_t kept = 0;
-    while (kept < scored.size() && (kept == 0 || before < top_p * total)) {
+    while (kept < scored.size() && (kept == 0 || before < wanted)) {
         before += weight_of(scored[kept++].score, best);
     }
     scored.resize(kept);
+}
+
+std::vector<Candidate> filter(std::vector<Scored> scored, const SamplingOptions& options,
+                              std::optional<double> total) {
+    // What top-k leaves has a total of its own.
+    if (options.top_k > 0) total.reset();
+    keep_top_k(scored, options.top_k);
+    keep_top_p(scored, options.top_p, total);
+    std::sort(scored.begin(), scored.end(),
+              [](const Scored& a, const Scored& b) { return a.token < b.token; });
+    const double best = std::min_element(scored.begin(), scored.end(), better)->score;
+    std::vector<Candidate> candidates;
+    candidates.reserve(scored.size());
+    for (const Scored& item : scored) {
+        const double weight = weight_of(item.score, best);
+        if (item.score == best || weight >= options.min_p)
+            candidates.push_back({item.token, weight});
+    }
+    return candidates;
+}
+
+/// Whether `scored`, best first, hold all that the filters can leave of a row whose other tokens
+/// score at most `edge`, below all of these.
+bool proves(const std::vector<Scored>& scored, double edge, double total,
+            const SamplingOptions& options) {
+    if (scored.empty()) return false;
+    if (options.top_k > 0) return static_cast<std::int64_t>(scored.size()) >= options.top_k;
+    if (options.top_p < 1) return mass_of(scored) >= options.top_p * total;
+    // Below the edge weights are no larger, but for the last bits of portable_exp.
+    constexpr double kRounding = 1e-12;
+    return weight_of(edge, scored.front().score) < options.min_p * (1 - kRounding);
 }
 
 }  // namespace
@@ -79,21 +119,41 @@ std::int32_t argmax(std::span<const float> logits) {
 }
 
 std::vector<Candidate> filter_candidates(std::span<const float> logits,
-                                         const SamplingOptions& options) {
-    std::vector<Scored> scored = scale(logits, options.temperature);
-    keep_top_k(scored, options.top_k);
-    keep_top_p(scored, options.top_p);
-    std::sort(scored.begin(), scored.end(),
-              [](const Scored& a, const Scored& b) { return a.token < b.token; });
-    const double best = std::min_element(scored.begin(), scored.end(), better)->score;
-    std::vector<Candidate> candidates;
-    candidates.reserve(scored.size());
-    for (const Scored& item : scored) {
-        const double weight = weight_of(item.score, best);
-        if (item.score == best || weight >= options.min_p)
-            candidates.push_back({item.token, weight});
+                                         const SamplingOptions& options,
+                                         std::optional<double> total) {
+    return filter(scale(logits, options.temperature), options, total);
+}
+
+int best_logits_wanted(const SamplingOptions& options) {
+    if (options.greedy() || options.repetition_penalty != 1) return 0;
+    constexpr std::int64_t kMore = 16;  // ties of the last place, and the first one behind them
+    if (options.top_k >= kMaxTopLogits) return 0;
+    if (options.top_k > 0)
+        return static_cast<int>(std::min<std::int64_t>(options.top_k + kMore, kMaxTopLogits));
+    return options.top_p < 1 || options.min_p > 0 ? kMaxTopLogits : 0;
+}
+
+float inverse_temperature(const SamplingOptions& options) {
+    using Limits = std::numeric_limits<float>;
+    return static_cast<float>(std::clamp(1 / options.temperature,
+                                         static_cast<double>(Limits::min()),
+                                         static_cast<double>(Limits::max())));
+}
+
+std::optional<std::vector<Candidate>> filter_best(std::span<const TopLogit> best, double total,
+                                                  const SamplingOptions& options) {
+    std::vector<Scored> scored;
+    scored.reserve(best.size());
+    for (const TopLogit& item : best) {
+        if (item.token < 0) return filter(std::move(scored), options, total);  // all there are
+        scored.push_back({item.token, score_of(item.logit, options.temperature)});
     }
-    return candidates;
+    // Tokens that are not listed score at most what the last one does, so those above it are all
+    // that score so much.
+    const double edge = scored.back().score;
+    std::erase_if(scored, [&](const Scored& item) { return item.score <= edge; });
+    if (!proves(scored, edge, total, options)) return std::nullopt;
+    return filter(std::move(scored), options, total);
 }
 
 std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key) {
@@ -110,17 +170,6 @@ std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key) {
         if (threshold < sum) return candidate.token;
     }
     return candidates.back().token;
-}
-
-double portable_exp(double x) {
-    if (!(x > -745)) return 0;
-    // x = n·ln 2 + r with |r| ≤ ln 2 / 2 (ln 2 in two parts, Cephes exp.c), then Taylor to r¹³:
-    // error below 2⁻⁵⁸ relative.
-    const double n = std::floor(x * 1.4426950408889634 + 0.5);
-    const double r = (x - n * 6.93145751953125e-1) - n * 1.42860682030941723212e-6;
-    double sum = 1;
-    for (int i = 13; i > 0; --i) sum = 1 + sum * (r / i);
-    return std::ldexp(sum, static_cast<int>(n));
 }
 
 }  // namespace muster

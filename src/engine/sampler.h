@@ -6,9 +6,11 @@
 // all ranks and machines draw the same token.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "muster/backend/backend.h"
 #include "muster/engine/request.h"
 
 namespace muster {
@@ -36,15 +38,23 @@ std::int32_t argmax(std::span<const float> logits);
 
 /// What temperature, top-k, top-p and min-p leave of `logits` [vocab], by ascending id; never
 /// empty. top-k keeps all ties of its last place; top-p keeps the smallest set of best tokens whose
-/// probability reaches p.
+/// probability reaches p. `total`: Σ exp(score − largest score) as others have added it, which
+/// top-p without top-k takes a probability by; else it is added here, best first.
 std::vector<Candidate> filter_candidates(std::span<const float> logits,
-                                         const SamplingOptions& options);
+                                         const SamplingOptions& options,
+                                         std::optional<double> total = std::nullopt);
+
+/// How many of a row's best logits to ask for, so that they are likely to tell what the filters
+/// leave; 0 if only all logits can.
+int best_logits_wanted(const SamplingOptions& options);
+/// The temperature as Model::candidates wants it.
+float inverse_temperature(const SamplingOptions& options);
+/// filter_candidates of the whole row, if its best logits, best first, and the total prove what
+/// that is. Otherwise take all logits, with the same total.
+std::optional<std::vector<Candidate>> filter_best(std::span<const TopLogit> best, double total,
+                                                  const SamplingOptions& options);
 
 /// Inverse of the cumulative distribution over `candidates` in their order, at a Philox draw.
 std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key);
-
-/// exp(x) for x ≤ 0 by additions and multiplications in fixed order: the same bits on every
-/// machine, within 2 ulp.
-double portable_exp(double x);
 
 }  // namespace muster

@@ -24,8 +24,7 @@ Step pack_step(std::vector<Scheduler::Slice> slices, const Scheduler& scheduler,
                 batch.output_rows.push_back(static_cast<std::int32_t>(batch.tokens.size()));
                 step.outputs.push_back({.node = slice.branch,
                                         .position = position,
-                                        .score = sequences.needs_score(slice.branch, position),
-                                        .logits = sequences.needs_logits(slice.branch, position)});
+                                        .score = sequences.needs_score(slice.branch, position)});
             }
             step.num_decoded += position >= node.end ? 1 : 0;
             batch.tokens.push_back(sequences.token_at(slice.branch, position));

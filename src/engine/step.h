@@ -15,8 +15,7 @@ namespace muster {
 struct OutputRow {
     std::int32_t node = 0;
     std::int32_t position = 0;
-    bool score = false;   ///< wants Model::score
-    bool logits = false;  ///< wants Model::logits
+    bool score = false;  ///< wants Model::score
 };
 
 struct Step {
@@ -25,7 +24,7 @@ struct Step {
     std::uint64_t num_decoded = 0;   ///< rows of tokens that were generated; the others are prompts
 };
 
-/// Packs `slices`, those that need logits last. The step borrows from `scheduler`.
+/// Packs `slices`, those that RowSampler chooses for last. The step borrows from `scheduler`.
 Step pack_step(std::vector<Scheduler::Slice> slices, const Scheduler& scheduler,
                const Sequences& sequences);
 

@@ -241,8 +241,14 @@ void Decoder::score(const Tensor& hidden, std::span<const LogitTarget> targets,
     weights_.head.score(backend_, hidden, targets, rows, target_logits);
 }
 
-void Decoder::logits(const Tensor& hidden, std::vector<float>& out) {
-    weights_.head.logits(backend_, hidden, out);
+void Decoder::candidates(const Tensor& hidden, int count,
+                         std::span<const float> inverse_temperatures, RowCandidates& out) {
+    weights_.head.candidates(backend_, hidden, count, inverse_temperatures, out);
+}
+
+void Decoder::logits(const Tensor& hidden, std::span<const std::int32_t> rows,
+                     std::vector<float>& out) {
+    weights_.head.logits(backend_, hidden, rows, out);
 }
 
 }  // namespace muster

@@ -55,7 +55,10 @@ class Decoder : public Model {
     Tensor forward(const StepBatch& batch, KvCache& kv) override;
     void score(const Tensor& hidden, std::span<const LogitTarget> targets,
                std::vector<RowScore>& rows, std::vector<float>& target_logits) override;
-    void logits(const Tensor& hidden, std::vector<float>& out) override;
+    void candidates(const Tensor& hidden, int count, std::span<const float> inverse_temperatures,
+                    RowCandidates& out) override;
+    void logits(const Tensor& hidden, std::span<const std::int32_t> rows,
+                std::vector<float>& out) override;
 
  private:
     void check(const StepBatch& batch, const KvCache& kv) const;

@@ -82,6 +82,7 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     work.rows = max_step_rows;
     work.k = std::max({config.hidden_size, plan.intermediate, plan.heads * config.head_dim});
     work.n = config.hidden_size;
+    work.vocab_rows = plan.vocab_rows;
     work.head_dim = config.head_dim;
     work.experts = config.num_experts;
     work.experts_per_row = config.experts_per_token;
@@ -120,7 +121,8 @@ MemoryPlan plan_cuda_memory(const ModelConfig& config, const CudaDemand& demand)
     Workspace::for_each(config, plan, rows, [&](auto, DType dtype, const Shape& shape) {
         memory.workspace += tensor_bytes(dtype, shape[0], shape[1]);
     });
-    memory.workspace += tensor_bytes(DType::f32, kLogitRows, plan.vocab_rows);
+    memory.workspace += tensor_bytes(DType::f32, kLogitRows, plan.vocab_rows) +
+                        tensor_bytes(config.dtype, kLogitRows, config.hidden_size);
     CudaWork work;
     work.compute = config.dtype;
     work.tp = demand.tp;

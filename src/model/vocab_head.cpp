@@ -79,15 +79,20 @@ void VocabParallelHead::score(Backend& backend, const Tensor& hidden,
 }
 
 void VocabParallelHead::logits(Backend& backend, const Tensor& hidden,
-                               std::vector<float>& out) const {
-    const std::int64_t rows = hidden.rows(), width = plan_.vocab_rows, tp = plan_.tp;
+                               std::span<const std::int32_t> ids, std::vector<float>& out) const {
+    const auto rows = static_cast<std::int64_t>(ids.size());
+    const std::int64_t width = plan_.vocab_rows, tp = plan_.tp;
     out.resize(static_cast<std::size_t>(rows * vocab_));
-    const Tensor local = backend.allocate(DType::f32, {std::min(rows, kLogitRows), width});
+    const std::int64_t at_once = std::min(rows, kLogitRows);
+    const Tensor picked = backend.allocate(hidden.dtype(), {at_once, hidden.row_size()}),
+                 local = backend.allocate(DType::f32, {at_once, width});
     std::vector<float> mine, all;
     for (std::int64_t begin = 0; begin < rows; begin += kLogitRows) {
         const std::int64_t n = std::min(kLogitRows, rows - begin);
-        const Tensor part = local.row_range(0, n);
-        backend.matmul(hidden.row_range(begin, begin + n), *matrix_, {}, part);
+        const Tensor part = local.row_range(0, n), x = picked.row_range(0, n);
+        backend.gather_rows(
+            hidden, ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n)), x);
+        backend.matmul(x, *matrix_, {}, part);
         mine.resize(static_cast<std::size_t>(n * width));
         all.resize(static_cast<std::size_t>(tp * n * width));
         backend.copy_to_host(mine.data(), part);

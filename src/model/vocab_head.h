@@ -26,8 +26,12 @@ class VocabParallelHead {
     /// See Model::score. Collective over the group.
     void score(Backend& backend, const Tensor& hidden, std::span<const LogitTarget> targets,
                std::vector<RowScore>& rows, std::vector<float>& target_logits) const;
+    /// See Model::candidates. Collective over the group.
+    void candidates(Backend& backend, const Tensor& hidden, int count,
+                    std::span<const float> inverse_temperatures, RowCandidates& out) const;
     /// See Model::logits. Collective over the group.
-    void logits(Backend& backend, const Tensor& hidden, std::vector<float>& out) const;
+    void logits(Backend& backend, const Tensor& hidden, std::span<const std::int32_t> rows,
+                std::vector<float>& out) const;
     std::uint64_t bytes() const { return matrix_->bytes(); }
 
  private:

@@ -70,6 +70,16 @@ grep -q 'Duplicate GPU detected.*--device-transport staged' no.log || { fail "du
 on_device invariant1 1 --tp-invariant
 on_device invariant2 2 --tp-invariant --allow-device-sharing --tp 2 --step-tokens 40
 same_scores invariant1.h5 invariant2.h5
+# Sampled text, from the best logits.
+sampled=(--tasks '["quickstart_sums"]' --temperature 0.8 --top-k 20 --top-p 0.95)
+succeeds sampled_cpu on 1 "${options[@]}" "${sampled[@]}" --device cpu --output sampled_cpu.h5
+on_device sampled1 1 "${sampled[@]}" --tp-invariant
+on_device sampled2 2 "${sampled[@]}" --allow-device-sharing --step-tokens 30 --tp-invariant
+on_device sampled_tp2 2 "${sampled[@]}" --allow-device-sharing --tp 2 --tp-invariant
+same_scores sampled1.h5 sampled2.h5
+same_scores sampled1.h5 sampled_tp2.h5
+close_scores sampled_cpu.h5 sampled1.h5
+[ "$(sum_of sampled1.h5 /run/timing/rows_of_logits)" -eq 0 ] || fail "sampled1: rows of logits went to the host"
 # Two devices, each rank seeing one, which for both is the first: auto takes them. (A process has one emulated device.)
 export MUSTER_FAKE_DEVICES=$two
 # shellcheck disable=SC2016

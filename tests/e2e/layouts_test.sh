@@ -37,8 +37,8 @@ succeeds cpus_unpinned h5dump -d /run/topology/cpus unpinned.h5
 grep -q '(0): ""' cpus_unpinned.log || fail "--no-pinning pins"
 
 # Sampled text depends on seed, document, repeat and position only.
-sampled=(--quiet --tasks '[{"name": "quickstart_sums", "repeats": 2}]' --limit 12 --temperature 0.8 --top-p 0.9
-    --until '["\n\n"]')
+drawn=(--quiet --tasks '[{"name": "quickstart_sums", "repeats": 2}]' --limit 12 --until '["\n\n"]')
+sampled=("${drawn[@]}" --temperature 0.8 --top-p 0.9)
 succeeds sampled1 on 1 run "$eval_file" "${sampled[@]}" --output sampled1.h5
 succeeds sampled3 on 3 run "$eval_file" "${sampled[@]}" --output sampled3.h5 --step-tokens 50
 succeeds sampled_tp on 4 run "$eval_file" "${sampled[@]}" --output sampled_tp.h5 --tp 4
@@ -46,6 +46,28 @@ same_scores sampled1.h5 sampled3.h5
 same_scores sampled1.h5 sampled_tp.h5
 succeeds reseeded on 1 run "$eval_file" "${sampled[@]}" --output reseeded.h5 --seed 7
 h5diff -q sampled1.h5 reseeded.h5 /tasks/quickstart_sums/samples/response && fail "another seed gives the same text"
+
+# Top-k is drawn from the best logits: no row of logits goes to the host. Top-p of a flat distribution falls back to it.
+topk=("${drawn[@]}" --temperature 0.8 --top-k 20 --top-p 0.95)
+flat=("${drawn[@]}" --temperature 3 --top-p 0.9)
+succeeds topk1 on 1 run "$eval_file" "${topk[@]}" --output topk1.h5
+for np in 2 3 4; do
+    succeeds "topk$np" on "$np" run "$eval_file" "${topk[@]}" --output "topk$np.h5" --step-tokens $((30 * np))
+    same_scores topk1.h5 "topk$np.h5"
+done
+succeeds flat1 on 1 run "$eval_file" "${flat[@]}" --output flat1.h5
+for tp in 2 4; do
+    succeeds "topk_tp$tp" on "$tp" run "$eval_file" "${topk[@]}" --output "topk_tp$tp.h5" --tp "$tp"
+    same_scores topk1.h5 "topk_tp$tp.h5"
+    succeeds "flat_tp$tp" on "$tp" run "$eval_file" "${flat[@]}" --output "flat_tp$tp.h5" --tp "$tp"
+    same_scores flat1.h5 "flat_tp$tp.h5"
+done
+rows=$(sum_of topk1.h5 /run/timing/rows_sampled)
+[ "$rows" -gt 20 ] || fail "top-k: $rows rows were sampled"
+rows=$(sum_of topk1.h5 /run/timing/rows_of_logits)
+[ "$rows" -eq 0 ] || fail "top-k: the logits of $rows rows went to the host"
+rows=$(sum_of flat1.h5 /run/timing/rows_of_logits)
+[ "$rows" -gt 0 ] || fail "top-p of flat distributions needed no logits"
 
 # 16-bit weights.
 succeeds bf16 on 1 run "$eval_file" --quiet --limit 8 --dtype bfloat16 --output bf16.h5

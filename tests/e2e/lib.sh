@@ -50,6 +50,12 @@ same_scores() {
     done
 }
 
+# sum_of FILE DATASET: the sum of a column of integers.
+sum_of() {
+    h5dump -y -d "$2" "$1" | sed -n '/DATA {/,/}/{p;/}/q}' | grep -Eo '[0-9]+' |
+        awk '{ sum += $1 } END { print sum + 0 }'
+}
+
 finish() {
     if [ "$failures" -gt 0 ]; then
         printf '%d failed\n' "$failures"

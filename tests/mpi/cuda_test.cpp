@@ -274,6 +274,51 @@ TEST_CASE("models on devices: the same bits for tp = 1, 2, 4 with virtual shards
     }
 }
 
+TEST_CASE(
+    "candidates on devices: the same bits for tp = 1, 2, 4 with virtual shards, near the CPU's") {
+    const unsigned seed = common_seed();
+    RandomCheckpoint checkpoint;
+    checkpoint.head_dim = 8;
+    checkpoint.dtype = DType::f32;
+    checkpoint.vocab = 1000;
+    checkpoint.seed = seed;
+    checkpoint.write();
+    const auto sequence = sequences_of(seed, 1000)[0];
+    const std::vector<float> inverse = {1, 2, 0.1f};
+    constexpr int kCount = 30;
+    const auto candidates = [&](TestModel test) {
+        const std::vector<std::int32_t> pages = {3};
+        StepBatch batch;
+        batch.tokens = sequence;
+        batch.sequences.push_back({0, static_cast<std::int32_t>(sequence.size()), 0, pages});
+        batch.lengths = {static_cast<std::int64_t>(sequence.size())};
+        batch.output_rows = {0, 4, 8};
+        RowCandidates found;
+        test.model->candidates(test.model->forward(batch, test.kv), kCount, inverse, found);
+        return found;
+    };
+    const auto near = [](const RowCandidates& a, const RowCandidates& b) {
+        for (std::size_t i = 0; i < a.best.size(); ++i)
+            CHECK(a.best[i].logit == doctest::Approx(b.best[i].logit).epsilon(1e-4));
+        for (std::size_t i = 0; i < a.totals.size(); ++i)
+            CHECK(a.totals[i] == doctest::Approx(b.totals[i]).epsilon(1e-4));
+    };
+    const RowCandidates cpu = candidates(TestModel(checkpoint.directory, "")),
+                        alone = candidates(TestModel(checkpoint.directory, "", on_device(true)));
+    REQUIRE(alone.best.size() == 3 * kCount);
+    near(alone, cpu);
+    for_degrees([&](Communicator group) {
+        const RowCandidates invariant =
+            candidates(TestModel(checkpoint.directory, "", on_device(true), group.duplicate()));
+        CHECK(invariant.totals == alone.totals);
+        REQUIRE(invariant.best.size() == alone.best.size());
+        CHECK(std::memcmp(invariant.best.data(), alone.best.data(),
+                          alone.best.size() * sizeof(TopLogit)) == 0);
+        near(candidates(TestModel(checkpoint.directory, "", on_device(false), group.duplicate())),
+             cpu);
+    });
+}
+
 TEST_CASE("a plan made without a device is what a model takes of one") {
     struct Form {
         DType dtype;
@@ -309,7 +354,8 @@ TEST_CASE("a plan made without a device is what a model takes of one") {
                 // together.
                 constexpr std::uint64_t kHoles = std::uint64_t{1} << 20;
                 const std::uint64_t logits =
-                    cuda_matrix_bytes(DType::f32, 16, config.vocab_size, 1) * 2;
+                    cuda_matrix_bytes(DType::f32, 16, config.vocab_size, 1) * 2 +
+                    cuda_matrix_bytes(config.dtype, 16, config.hidden_size, 1);
                 CHECK(arena.used() <= plan.total());
                 CHECK(arena.used() + kHoles + logits >= plan.total());
                 (void)test.logits(sequences_of(1, static_cast<unsigned>(form.vocab)));

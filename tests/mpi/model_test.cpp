@@ -26,7 +26,8 @@ unsigned common_seed() {
 
 struct Outcome {
     std::vector<float> logits, targets;
-    std::vector<double> log_sums;
+    std::vector<double> log_sums, totals;
+    std::vector<TopLogit> best;
     std::vector<std::int32_t> argmax;
 };
 
@@ -55,7 +56,15 @@ Outcome compute(const std::string& directory, Communicator group, unsigned seed)
                            static_cast<std::int32_t>(random() % vocab)});
     }
     std::vector<RowScore> rows;
-    test.model->score(test.model->forward(batch, test.kv), targets, rows, outcome.targets);
+    const Tensor hidden = test.model->forward(batch, test.kv);
+    test.model->score(hidden, targets, rows, outcome.targets);
+    RowCandidates candidates;
+    std::vector<float> inverse;
+    for (std::size_t i = 0; i < batch.output_rows.size(); ++i)
+        inverse.push_back(0.5f + static_cast<float>(i) / 10);
+    test.model->candidates(hidden, 40, inverse, candidates);
+    outcome.best = candidates.best;
+    outcome.totals = candidates.totals;
     for (const RowScore& row : rows) {
         outcome.log_sums.push_back(row.log_sum_exp);
         outcome.argmax.push_back(row.argmax);
@@ -83,6 +92,10 @@ void check_degrees(const std::string& directory) {
         CHECK(same_bits(together.targets, alone.targets));
         CHECK(together.log_sums == alone.log_sums);
         CHECK(together.argmax == alone.argmax);
+        CHECK(together.totals == alone.totals);
+        REQUIRE(together.best.size() == alone.best.size());
+        CHECK(std::memcmp(together.best.data(), alone.best.data(),
+                          alone.best.size() * sizeof(TopLogit)) == 0);
     }
 }
 

@@ -54,7 +54,7 @@ std::vector<float> logits(Model& model) {
     batch.lengths = {5};
     batch.output_rows = {0, 4};
     std::vector<float> out;
-    model.logits(model.forward(batch, kv), out);
+    model.logits(model.forward(batch, kv), std::vector<std::int32_t>{0, 1}, out);
     return out;
 }
 

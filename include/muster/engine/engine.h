@@ -33,6 +33,9 @@ struct EngineCounters {
     std::uint64_t tokens_computed = 0;   ///< rows that went through the decoder
     std::uint64_t tokens_generated = 0;  ///< drawn, stop ids included
     std::uint64_t rows_scored = 0;       ///< rows that went through the output head
+    std::uint64_t rows_sampled = 0;      ///< rows that tokens were drawn from, argmax aside
+    std::uint64_t rows_of_logits = 0;    ///< of these, rows whose best logits did not tell: all
+                                         ///< their logits went to the host
     EnginePhase prefill;                 ///< steps with tokens of inputs, others among them
     EnginePhase decode;                  ///< steps of generated tokens only
     std::uint64_t steps() const { return prefill.steps + decode.steps; }

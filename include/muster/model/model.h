@@ -44,6 +44,14 @@ struct RowScore {
     std::int32_t argmax = 0;  ///< lowest id on ties
 };
 
+/// What a token can be drawn from without all logits of a row.
+struct RowCandidates {
+    std::vector<TopLogit> best;  ///< [rows, count] best first, the lower id on ties; token −1
+                                 ///< where the vocabulary is smaller
+    std::vector<double> totals;  ///< [rows]: Σ exp((logit − largest) · inverse temperature) over
+                                 ///< the vocabulary, by virtual shards in their order
+};
+
 class Model {
  public:
     /// Loads this rank's slices. `max_step_rows` bounds the rows of a step. Throws UserError for
@@ -73,8 +81,14 @@ class Model {
     /// over the group.
     virtual void score(const Tensor& hidden, std::span<const LogitTarget> targets,
                        std::vector<RowScore>& rows, std::vector<float>& target_logits) = 0;
-    /// Full logits [rows, vocab] f32 in host memory, for sampling. Collective over the group.
-    virtual void logits(const Tensor& hidden, std::vector<float>& out) = 0;
+    /// The `count` ≤ kMaxTopLogits best tokens of each row of `hidden`, and the sums that make
+    /// probabilities of them; inverse temperatures [rows] are positive. Collective over the group.
+    virtual void candidates(const Tensor& hidden, int count,
+                            std::span<const float> inverse_temperatures, RowCandidates& out) = 0;
+    /// Full logits [rows.size(), vocab] f32 in host memory of these rows of `hidden`. Collective
+    /// over the group.
+    virtual void logits(const Tensor& hidden, std::span<const std::int32_t> rows,
+                        std::vector<float>& out) = 0;
 };
 
 }  // namespace muster

@@ -50,7 +50,10 @@ std::vector<Request> sample_requests(std::int64_t vocab_size, std::int64_t max_p
         request.tokens = context;
         request.max_new_tokens = 10;
         if (document % 3 == 1) request.sampling.repetition_penalty = 1.2;
-        if (document % 3 == 2) request.sampling = {.temperature = 0.8, .top_p = 0.9, .seed = 7};
+        if (document == 2) request.sampling = {.temperature = 0.8, .top_p = 0.9, .seed = 7};
+        if (document == 5) {
+            request.sampling = {.temperature = 0.8, .top_k = 20, .top_p = 0.95, .seed = 7};
+        }
         request.sample_key = static_cast<std::uint64_t>(document);
         requests.push_back(request);
     }

@@ -48,10 +48,11 @@ std::vector<Request> mixed_requests() {
         generate.stop_ids = {kEos};
         if (document % 2) generate.stop_strings = {"\n", "Q:", "é"};
         if (document % 4 == 1) generate.sampling.repetition_penalty = 1.5;
-        if (document % 4 >= 2) {
+        if (document % 4 == 2) {
             generate.sampling = {
                 .temperature = 0.9, .top_k = 40, .top_p = 0.95, .min_p = 0.01, .seed = 3};
         }
+        if (document % 4 == 3) generate.sampling = {.temperature = 1.1, .top_p = 0.9, .seed = 3};
         generate.sample_key = static_cast<std::uint64_t>(document);
         for (generate.repeat = 0; generate.repeat < 2; ++generate.repeat)
             requests.push_back(generate);
@@ -97,8 +98,12 @@ std::vector<Request> few_shot_requests() {
             generate.tokens = context;
             generate.max_new_tokens = 1 + numbers.below(30);
             if (document % 2) generate.sampling = {.temperature = 1, .seed = 5};
-            for (generate.repeat = 0; generate.repeat < 3; ++generate.repeat)
+            for (generate.repeat = 0; generate.repeat < 3; ++generate.repeat) {
+                // All of them draw from one row, some by its best logits.
+                if (document % 4 == 3 && generate.repeat > 0)
+                    generate.sampling = {.temperature = generate.repeat * 0.7, .top_p = 0.8};
                 requests.push_back(generate);
+            }
         }
     }
     for (std::size_t i = 0; i < requests.size(); ++i) requests[i].id = i;
@@ -296,27 +301,71 @@ TEST_CASE("steps are counted by phase: with tokens of inputs, or generated ones 
     CHECK(model.pages_copied == 2);
 }
 
-TEST_CASE("greedy generation needs no logits on the host, every other kind does") {
+TEST_CASE("logits of whole rows go to the host only where the best ones do not tell") {
     const Tokenizer tokenizer = byte_tokenizer();
     Request request;
     request.kind = Request::Kind::generate;
     request.tokens = Numbers().tokens(10, kFakeVocab);
     request.max_new_tokens = 12;
-    const auto logit_rows = [&](const SamplingOptions& sampling) {
+    struct Rows {
+        std::int64_t best, all;
+        bool operator==(const Rows&) const = default;
+    };
+    const auto rows = [&](const SamplingOptions& sampling) {
         request.sampling = sampling;
         FakeModel model(64);
         Engine engine(model, tokenizer, {.max_step_rows = 64, .kv_tokens = 64});
         const auto completion = engine.run({request}, {}).at(0);
         CHECK(completion.tokens.size() == 12);
-        CHECK(engine.counters().tokens_generated == 12);
-        CHECK(engine.counters().tokens_asked == 21);
-        CHECK(engine.counters().tokens_computed == 21);
-        CHECK(engine.counters().rows_scored == 12);
-        return model.full_logit_rows;
+        const EngineCounters& counters = engine.counters();
+        CHECK(counters.tokens_generated == 12);
+        CHECK(counters.tokens_asked == 21);
+        CHECK(counters.tokens_computed == 21);
+        CHECK(counters.rows_scored == 12);
+        const bool argmax = sampling.greedy() && sampling.repetition_penalty == 1;
+        CHECK(counters.rows_sampled == (argmax ? 0 : 12));
+        CHECK(counters.rows_of_logits == static_cast<std::uint64_t>(model.full_logit_rows));
+        return Rows{model.candidate_rows, model.full_logit_rows};
     };
-    CHECK(logit_rows({.temperature = 0, .top_k = 5, .top_p = 0.5}) == 0);
-    CHECK(logit_rows({.repetition_penalty = 1.1}) == 12);
-    CHECK(logit_rows({.temperature = 0.5}) == 12);
+    CHECK(rows({.temperature = 0, .top_k = 5, .top_p = 0.5}) == Rows{0, 0});
+    CHECK(rows({.repetition_penalty = 1.1}) == Rows{0, 12});
+    CHECK(rows({.temperature = 0.5}) == Rows{0, 12});
+    CHECK(rows({.temperature = 0.8, .top_k = 20, .top_p = 0.95}) == Rows{12, 0});
+    CHECK(rows({.temperature = 0.8, .top_k = 20, .repetition_penalty = 1.1}) == Rows{0, 12});
+    CHECK(rows({.temperature = 0.8, .top_p = 0.9}) == Rows{12, 0});
+    CHECK(rows({.temperature = 0.8, .min_p = 0.1}) == Rows{12, 0});
+    // 256 of 258 tokens hold less than this.
+    CHECK(rows({.temperature = 100, .top_p = 0.999}) == Rows{12, 12});
+}
+
+TEST_CASE("what falls back to all logits depends on the row, not on its neighbours") {
+    const Tokenizer tokenizer = byte_tokenizer();
+    Numbers numbers(5);
+    std::vector<Request> requests;
+    for (int i = 0; i < 40; ++i) {
+        Request request;
+        request.kind = Request::Kind::generate;
+        request.tokens = numbers.tokens(5 + numbers.below(30), kFakeVocab);
+        request.max_new_tokens = 20;
+        request.sampling = {.temperature = 0.6 + 0.3 * (i % 3), .top_k = 1 + i % 5 * 5, .seed = 9};
+        if (i % 4 == 1) request.sampling = {.temperature = 3, .top_p = 0.995};
+        request.sample_key = static_cast<std::uint64_t>(i);
+        request.id = static_cast<std::uint64_t>(i);
+        requests.push_back(request);
+    }
+    const auto expected = expected_completions(requests, tokenizer, RopeType::standard);
+    std::vector<std::uint64_t> fallen_back;
+    for (const std::size_t chunk : {std::size_t{1}, std::size_t{7}, requests.size()}) {
+        FakeModel model(100);
+        Engine engine(model, tokenizer, {.max_step_rows = 100, .kv_tokens = 4000});
+        check_run(engine, requests, expected, chunk);
+        CHECK(engine.counters().rows_sampled == 800);
+        fallen_back.push_back(engine.counters().rows_of_logits);
+    }
+    CHECK(fallen_back[0] > 0);
+    CHECK(fallen_back[0] < 800);
+    CHECK(fallen_back[1] == fallen_back[0]);
+    CHECK(fallen_back[2] == fallen_back[0]);
 }
 
 TEST_CASE("a budget that cannot hold the longest request is the user's to mend") {

@@ -58,10 +58,13 @@ Completion expected_completion(const Request& request, const Tokenizer& tokenize
     while (completion.finish == FinishReason::none) {
         const auto position = static_cast<std::uint32_t>(completion.tokens.size());
         auto row = fake_logits(history, length);
+        std::optional<double> total;
+        if (best_logits_wanted(sampling) > 0)
+            total = fake_total(row, inverse_temperature(sampling));
         penalize_repetition(row, distinct(all), sampling.repetition_penalty);
         const std::int32_t token =
             sampling.greedy() ? argmax(row)
-                              : draw(filter_candidates(row, sampling),
+                              : draw(filter_candidates(row, sampling, total),
                                      {sampling.seed, request.sample_key, request.repeat, position});
         if (std::count(request.stop_ids.begin(), request.stop_ids.end(), token)) {
             completion.finish = FinishReason::stop_id;

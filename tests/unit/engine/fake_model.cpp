@@ -44,6 +44,15 @@ RowScore fake_score(const std::vector<float>& row) {
     return {std::log(sum), static_cast<std::int32_t>(best - row.begin())};
 }
 
+double fake_total(const std::vector<float>& row, float inverse_temperature) {
+    const float largest = *std::max_element(row.begin(), row.end());
+    double total = 0;
+    for (const float logit : row)
+        total += std::exp(static_cast<double>(logit - largest) *
+                          static_cast<double>(inverse_temperature));
+    return total;
+}
+
 FakeModel::FakeModel(std::int64_t max_step_rows, RopeType rope) : max_step_rows_(max_step_rows) {
     config_.vocab_size = kFakeVocab;
     config_.rope.type = rope;
@@ -144,29 +153,51 @@ Tensor FakeModel::forward(const StepBatch& batch, KvCache& kv) {
     return hidden;
 }
 
+std::vector<float> FakeModel::row_of(const Tensor& hidden, std::int64_t row) const {
+    require(row >= 0 && row < hidden.rows(), "row of hidden states exists");
+    const auto* data = hidden.as<std::int32_t>() + 2 * row;
+    return fake_logits(static_cast<std::uint32_t>(data[0]), data[1]);
+}
+
 void FakeModel::score(const Tensor& hidden, std::span<const LogitTarget> targets,
                       std::vector<RowScore>& rows, std::vector<float>& target_logits) {
-    std::vector<float> all;
-    logits(hidden, all);
-    full_logit_rows -= hidden.rows();
     rows.clear();
-    for (std::int64_t i = 0; i < hidden.rows(); ++i) {
-        const auto begin = all.begin() + i * kFakeVocab;
-        rows.push_back(fake_score({begin, begin + kFakeVocab}));
-    }
+    for (std::int64_t i = 0; i < hidden.rows(); ++i) rows.push_back(fake_score(row_of(hidden, i)));
     target_logits.clear();
     for (const LogitTarget& target : targets) {
         target_logits.push_back(
-            all.at(static_cast<std::size_t>(target.row * kFakeVocab + target.token)));
+            row_of(hidden, target.row).at(static_cast<std::size_t>(target.token)));
     }
 }
 
-void FakeModel::logits(const Tensor& hidden, std::vector<float>& out) {
-    out.clear();
-    full_logit_rows += hidden.rows();
-    const auto* data = hidden.as<std::int32_t>();
+void FakeModel::candidates(const Tensor& hidden, int count,
+                           std::span<const float> inverse_temperatures, RowCandidates& out) {
+    require(count >= 1 && count <= kMaxTopLogits, "number of candidates");
+    require(static_cast<std::int64_t>(inverse_temperatures.size()) == hidden.rows(),
+            "number of temperatures");
+    candidate_rows += hidden.rows();
+    out = {};
     for (std::int64_t i = 0; i < hidden.rows(); ++i) {
-        const auto row = fake_logits(static_cast<std::uint32_t>(data[2 * i]), data[2 * i + 1]);
+        const std::vector<float> row = row_of(hidden, i);
+        const float inverse = inverse_temperatures[static_cast<std::size_t>(i)];
+        require(inverse > 0, "a temperature is positive");
+        std::vector<TopLogit> best;
+        for (std::size_t token = 0; token < row.size(); ++token)
+            best.push_back({row[token], static_cast<std::int32_t>(token)});
+        std::stable_sort(best.begin(), best.end(),
+                         [](const auto& a, const auto& b) { return a.logit > b.logit; });
+        best.resize(static_cast<std::size_t>(count));
+        out.best.insert(out.best.end(), best.begin(), best.end());
+        out.totals.push_back(fake_total(row, inverse));
+    }
+}
+
+void FakeModel::logits(const Tensor& hidden, std::span<const std::int32_t> rows,
+                       std::vector<float>& out) {
+    out.clear();
+    full_logit_rows += static_cast<std::int64_t>(rows.size());
+    for (const std::int32_t i : rows) {
+        const auto row = row_of(hidden, i);
         out.insert(out.end(), row.begin(), row.end());
     }
 }

@@ -21,6 +21,8 @@ std::uint32_t fake_hash(std::uint32_t history, std::int32_t token);
 std::vector<float> fake_logits(std::uint32_t history, std::int64_t length);
 /// Log-sum-exp and argmax of a row.
 RowScore fake_score(const std::vector<float>& row);
+/// Σ exp((logit − largest) · inverse temperature), added by the fake model's own order.
+double fake_total(const std::vector<float>& row, float inverse_temperature);
 
 class FakeModel final : public Model {
  public:
@@ -34,14 +36,20 @@ class FakeModel final : public Model {
     Tensor forward(const StepBatch& batch, KvCache& kv) override;
     void score(const Tensor& hidden, std::span<const LogitTarget> targets,
                std::vector<RowScore>& rows, std::vector<float>& target_logits) override;
-    void logits(const Tensor& hidden, std::vector<float>& out) override;
+    void candidates(const Tensor& hidden, int count, std::span<const float> inverse_temperatures,
+                    RowCandidates& out) override;
+    void logits(const Tensor& hidden, std::span<const std::int32_t> rows,
+                std::vector<float>& out) override;
 
     std::int64_t largest_step = 0;     ///< rows
     std::int64_t full_logit_rows = 0;  ///< rows that logits() was asked for
+    std::int64_t candidate_rows = 0;   ///< rows that candidates() was asked for
     std::size_t most_sequences = 0;    ///< in one step
     std::int64_t pages_copied = 0;
 
  private:
+    /// Logits of one row of hidden states.
+    std::vector<float> row_of(const Tensor& hidden, std::int64_t row) const;
     void check(const StepBatch& batch, const KvCache& kv) const;
 
     ModelConfig config_;

@@ -105,7 +105,7 @@ TEST_CASE("the repetition penalty covers prompt and output, each token once") {
     std::vector<float> logits(258, 1.0f);
     logits[65] = -3;
     logits[67] = 1.5f;
-    generation.choose(logits);
+    generation.choose(logits, std::nullopt);
     CHECK(logits[65] == -6);
     CHECK(logits[66] == 0.5f);
     CHECK(logits[67] == 0.75f);

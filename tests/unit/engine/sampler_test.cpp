@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <random>
 
 #include "muster/base/file.h"
 #include "muster/config/parse.h"
@@ -82,6 +83,139 @@ TEST_CASE("ties: top-k keeps them all, top-p takes lower ids first, argmax the l
           std::vector<std::int32_t>{1, 3});
 }
 
+namespace {
+
+/// A row of one of several kinds; some are small, some full of ties, some broken.
+std::vector<float> random_row(std::mt19937& random) {
+    const auto below = [&](std::uint32_t end) { return random() % end; };
+    const std::uint32_t sizes[] = {1, 5, 200, 256, 257, 300, 2000};
+    std::vector<float> row(sizes[below(7)]);
+    const float spreads[] = {0, 1e-3f, 0.3f, 3, 30};
+    std::normal_distribution<float> normal(0, 1);
+    const float spread = spreads[below(5)];
+    for (float& logit : row) logit = normal(random) * spread;
+    if (below(3) == 0)  // ties
+        for (float& logit : row) logit = std::round(logit * 2) / 2;
+    if (below(3) == 0)  // a few stand out
+        for (std::uint32_t i = below(30); i > 0; --i) row[below(random.max()) % row.size()] += 8;
+    if (below(4) == 0)
+        for (float& logit : row)
+            if (below(3) == 0) logit = -kInfinity;
+    if (below(6) == 0) row[below(1000) % row.size()] = kNan;
+    if (below(20) == 0) row[below(1000) % row.size()] = kInfinity;
+    return row;
+}
+
+SamplingOptions random_options(std::mt19937& random) {
+    const auto pick = [&](std::initializer_list<double> values) {
+        return values.begin()[random() % values.size()];
+    };
+    SamplingOptions options;
+    options.temperature = pick({1e-300, 1e-6, 0.1, 0.7, 1, 1, 1.3, 100, 1e300});
+    options.top_k = static_cast<std::int64_t>(pick({0, 0, 1, 2, 20, 50, 239, 255, 256, 1000}));
+    options.top_p = pick({0, 0.1, 0.5, 0.9, 0.95, 0.999, 1, 1});
+    options.min_p = pick({0, 0, 1e-4, 0.05, 0.5, 1});
+    options.seed = random();
+    return options;
+}
+
+/// What a model gives of a row. The total is off in its last bits, as another order of additions
+/// would make it.
+std::vector<TopLogit> best_of(const std::vector<float>& row, int count) {
+    std::vector<TopLogit> best;
+    for (std::size_t i = 0; i < row.size(); ++i)
+        best.push_back({std::isnan(row[i]) ? -kInfinity : row[i], static_cast<std::int32_t>(i)});
+    std::stable_sort(best.begin(), best.end(),
+                     [](const auto& a, const auto& b) { return a.logit > b.logit; });
+    best.resize(static_cast<std::size_t>(count));
+    return best;
+}
+double total_of(const std::vector<float>& row, float inverse_temperature) {
+    const double max = best_of(row, 1)[0].logit;
+    double total = 0;
+    for (const float logit : row) {
+        const double number = std::isnan(logit) ? -kInfinity : logit;
+        total +=
+            number == max ? 1 : static_cast<float>(std::exp((number - max) * inverse_temperature));
+    }
+    return total;
+}
+
+}  // namespace
+
+TEST_CASE("the best logits of a row leave what all of them leave, or say that they do not tell") {
+    const unsigned seed = std::random_device{}();
+    MESSAGE("seed ", seed);
+    std::mt19937 random(seed);
+    int asked = 0, told = 0, told_by[3] = {};
+    for (int round = 0; round < 20000; ++round) {
+        const std::vector<float> row = random_row(random);
+        const SamplingOptions options = random_options(random);
+        const int wanted = best_logits_wanted(options);
+        if (wanted == 0) {
+            CHECK((options.top_k >= kMaxTopLogits ||
+                   (options.top_k == 0 && options.top_p == 1 && options.min_p == 0)));
+            continue;
+        }
+        REQUIRE(wanted <= kMaxTopLogits);
+        ++asked;
+        const double total = total_of(row, inverse_temperature(options));
+        const auto best = filter_best(best_of(row, wanted), total, options);
+        if (!best) continue;
+        ++told;
+        ++told_by[options.top_k > 0 ? 0 : options.top_p < 1 ? 1 : 2];
+        const auto all = filter_candidates(row, options, total);
+        CAPTURE(options.temperature);
+        CAPTURE(options.top_k);
+        CAPTURE(options.top_p);
+        CAPTURE(options.min_p);
+        REQUIRE(ids_of(*best) == ids_of(all));
+        for (std::size_t i = 0; i < all.size(); ++i) CHECK((*best)[i].weight == all[i].weight);
+        const DrawKey key{.seed = options.seed, .position = static_cast<std::uint32_t>(round)};
+        CHECK(draw(*best, key) == draw(all, key));
+    }
+    CHECK(told > asked / 3);
+    CHECK(told < asked);
+    for (const int count : told_by) CHECK(count > 500);
+}
+
+TEST_CASE("which best logits tell what the filters leave") {
+    std::vector<float> row(1000, -10.0f);
+    for (std::size_t i = 0; i < 30; ++i) row[i * 7] = static_cast<float>(i) / 10;
+    const auto tells = [&](const SamplingOptions& options) {
+        const int wanted = best_logits_wanted(options);
+        REQUIRE(wanted > 0);
+        return filter_best(best_of(row, wanted), total_of(row, inverse_temperature(options)),
+                           options)
+            .has_value();
+    };
+    CHECK(tells({.temperature = 1, .top_k = 20}));
+    CHECK(tells({.temperature = 1, .top_k = 20, .top_p = 0.95, .min_p = 0.01}));
+    CHECK(tells({.temperature = 1, .top_p = 0.9}));
+    CHECK(tells({.temperature = 1, .min_p = 0.001}));
+    CHECK(tells({.temperature = 1, .top_k = 30}));
+    // The 970 others are equal: all of them are in top-k's last place.
+    CHECK(!tells({.temperature = 1, .top_k = 31}));
+    CHECK(!tells({.temperature = 1, .min_p = 1e-8}));
+    // At a high temperature they hold most of the probability.
+    CHECK(!tells({.temperature = 100, .top_p = 0.9}));
+    CHECK(best_logits_wanted({.temperature = 1}) == 0);
+    CHECK(best_logits_wanted({.temperature = 1, .top_k = 256}) == 0);
+    CHECK(best_logits_wanted({.temperature = 0, .top_k = 20}) == 0);
+    CHECK(best_logits_wanted({.temperature = 1, .top_k = 20, .repetition_penalty = 1.1}) == 0);
+    CHECK(inverse_temperature({.temperature = 0.5}) == 2);
+    CHECK(inverse_temperature({.temperature = 1e-300}) > 0);
+    CHECK(std::isfinite(inverse_temperature({.temperature = 1e-300})));
+    CHECK(inverse_temperature({.temperature = 1e300}) > 0);
+}
+
+TEST_CASE("top-p alone takes probabilities by the total that it is given") {
+    const std::vector<float> row = {0, 0, 0, 0};
+    CHECK(filter_candidates(row, {.temperature = 1, .top_p = 0.5}).size() == 2);
+    CHECK(filter_candidates(row, {.temperature = 1, .top_p = 0.5}, 4.5).size() == 3);
+    CHECK(filter_candidates(row, {.temperature = 1, .top_k = 3, .top_p = 0.5}, 99.0).size() == 2);
+}
+
 TEST_CASE("the repetition penalty passes over ids outside the vocabulary") {
     std::vector<float> logits = {2, -2, 1};
     penalize_repetition(logits, std::vector<std::int32_t>{0, 1, 3, -1}, 2);
@@ -133,18 +267,4 @@ TEST_CASE("draws follow the weights and depend on every part of the key") {
     CHECK(base != run({.seed = 1, .sample_key = 2, .repeat = 9}));
     CHECK(base != run({.seed = 1 + (std::uint64_t{1} << 32), .sample_key = 2, .repeat = 3}));
     CHECK(base != run({.seed = 1, .sample_key = 2 + (std::uint64_t{1} << 32), .repeat = 3}));
-}
-
-TEST_CASE("portable_exp agrees with the library's") {
-    for (double x = -745; x <= 0; x += 0.0371) {
-        const double expected = std::exp(x);
-        if (expected < 1e-300) {
-            CHECK(std::abs(portable_exp(x) - expected) <= 1e-315);
-        } else {
-            CHECK(std::abs(portable_exp(x) / expected - 1) <= 4.5e-16);
-        }
-    }
-    CHECK(portable_exp(0) == 1);
-    CHECK(portable_exp(-kInfinity) == 0);
-    CHECK(portable_exp(-800) == 0);
 }

@@ -72,7 +72,7 @@ struct TestModel {
         batch.output_rows.resize(batch.tokens.size());
         std::iota(batch.output_rows.begin(), batch.output_rows.end(), 0);
         std::vector<float> out;
-        model->logits(model->forward(batch, kv), out);
+        model->logits(model->forward(batch, kv), batch.output_rows, out);
         return out;
     }
 };

@@ -1,4 +1,4 @@
-// Model::score against log-sum-exp and argmax of Model::logits.
+// Model::score and Model::candidates against Model::logits.
 
 #include <doctest/doctest.h>
 
@@ -7,6 +7,7 @@
 #include <random>
 
 #include "model_test.h"
+#include "random_checkpoint.h"
 
 using namespace muster;
 
@@ -35,7 +36,7 @@ TEST_CASE("score agrees with the full logits") {
         std::vector<RowScore> rows;
         std::vector<float> values, logits;
         test.model->score(hidden, targets, rows, values);
-        test.model->logits(hidden, logits);
+        test.model->logits(hidden, std::vector<std::int32_t>{0, 1, 2, 3}, logits);
 
         REQUIRE(logits.size() == 4 * 61);
         REQUIRE(rows.size() == 4);
@@ -49,6 +50,58 @@ TEST_CASE("score agrees with the full logits") {
         for (std::size_t i = 0; i < targets.size(); ++i) {
             CHECK(values[i] ==
                   logits[static_cast<std::size_t>(targets[i].row * 61 + targets[i].token)]);
+        }
+    }
+}
+
+TEST_CASE(
+    "candidates are the best of the full logits, and logits are those of the rows asked for") {
+    RandomCheckpoint checkpoint;
+    checkpoint.vocab = 777;
+    checkpoint.write();
+    TestModel test(checkpoint.directory);
+    const std::vector<std::int32_t> pages = {3};
+    StepBatch batch;
+    for (std::int32_t i = 0; i < 40; ++i) {
+        batch.tokens.push_back(i * 19);
+        batch.output_rows.push_back(i);
+    }
+    batch.sequences.push_back({0, 40, 0, pages});
+    batch.lengths = {40};
+    const Tensor hidden = test.model->forward(batch, test.kv);
+    std::vector<float> logits, some, inverse;
+    test.model->logits(hidden, batch.output_rows, logits);
+    REQUIRE(logits.size() == 40 * 777);
+    const std::vector<std::int32_t> rows = {39, 2, 2, 17, 18};
+    test.model->logits(hidden, rows, some);
+    REQUIRE(some.size() == rows.size() * 777);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        CHECK(std::equal(some.begin() + static_cast<std::ptrdiff_t>(i) * 777,
+                         some.begin() + static_cast<std::ptrdiff_t>(i + 1) * 777,
+                         logits.begin() + rows[i] * 777));
+
+    for (int row = 0; row < 40; ++row) inverse.push_back(0.1f * static_cast<float>(1 + row));
+    for (const int count : {1, 50, 256}) {
+        RowCandidates found;
+        test.model->candidates(hidden, count, inverse, found);
+        REQUIRE(found.best.size() == static_cast<std::size_t>(40 * count));
+        REQUIRE(found.totals.size() == 40);
+        for (std::size_t row = 0; row < 40; ++row) {
+            const float* of_row = logits.data() + row * 777;
+            std::vector<std::int32_t> order(777);
+            std::iota(order.begin(), order.end(), 0);
+            std::stable_sort(order.begin(), order.end(),
+                             [&](auto a, auto b) { return of_row[a] > of_row[b]; });
+            for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+                const TopLogit& item = found.best[row * static_cast<std::size_t>(count) + i];
+                CHECK(item.token == order[i]);
+                CHECK(item.logit == of_row[order[i]]);
+            }
+            double total = 0;
+            for (int i = 0; i < 777; ++i)
+                total += std::exp((static_cast<double>(of_row[i]) - of_row[order[0]]) *
+                                  static_cast<double>(inverse[row]));
+            CHECK(found.totals[row] == doctest::Approx(total).epsilon(1e-6));
         }
     }
 }

@@ -52,7 +52,7 @@ TEST_CASE("TinyStories-656K: first logits and greedy continuations") {
             const Tensor hidden = test.model->forward(batch, test.kv);
             if (i == 0) {
                 std::vector<float> logits;
-                test.model->logits(hidden, logits);
+                test.model->logits(hidden, std::vector<std::int32_t>{0}, logits);
                 for (const Value& pair : golden.find("first_step_top8_logits")->as_array()) {
                     const auto id = static_cast<std::size_t>(pair.as_array()[0].as_integer());
                     CHECK(std::abs(logits[id] - pair.as_array()[1].as_real()) < 1e-4);
