@@ -85,6 +85,7 @@ Value settings(const BenchResult& r) {
     object.set("new", r.bench.new_tokens);
     object.set("batches", Array(r.bench.batches.begin(), r.bench.batches.end()));
     object.set("questions", r.bench.questions);
+    object.set("top_k", r.bench.top_k);
     object.set("runs", r.bench.runs);
     object.set("step_tokens", r.bench.step_tokens);
     object.set("kv_tokens", r.kv_tokens);

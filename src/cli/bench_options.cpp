@@ -43,6 +43,8 @@ constexpr BenchFlag kFlags[] = {
      "decode: tokens of one prompt (default: 128)"},
     {"Work", "new", "N", nullptr, &BenchConfig::new_tokens, nullptr, 2, kMaxTokens,
      "decode: tokens generated after it (default: 64)"},
+    {"Work", "top-k", "N", nullptr, &BenchConfig::top_k, nullptr, 0, kMaxTokens,
+     "decode: draw from the N best tokens, not the best one (default: 0, the best one)"},
     {"Work", "questions", "N", nullptr, &BenchConfig::questions, nullptr, 1, 65536,
      "mmlu-like: questions behind one prefix (default: 8)"},
     {"Work", "runs", "N", nullptr, &BenchConfig::runs, nullptr, 1, 100'000,

@@ -16,6 +16,7 @@ struct BenchConfig {
     std::vector<std::int64_t> batches = {1};  ///< sequences of a phase, measured one by one
     std::int64_t batch = 1;                   ///< of `batches`, the one that is measured
     std::int64_t questions = 8;
+    std::int64_t top_k = 0;  ///< decode: 0 is greedy
     std::string dtype = "auto";
     std::int64_t threads = 0, tensor_parallel = 1;
     bool tp_across_nodes = false;

@@ -103,6 +103,12 @@ operation=$(awk '$2 == "matmul_silu_mul" && $1 ~ /^phases.0/ { sub(/.operation$/
 is one.json "$operation.calls" 4
 is one.json "$operation.flops" "$((4 * 2 * 120 * 192 * 64)).0"
 
+# Drawing tokens takes the best logits of each row, and no other operation does.
+measures drawn 0 --top-k 7 --profile
+is drawn.json settings.top_k 7
+grep -q '"top_logits"' drawn.json || fail "drawn: --top-k does not ask for the best logits"
+grep -q '"top_logits"' one.json && fail "one: greedy decoding asks for the best logits"
+
 measures replicas 2
 is replicas.json machine.replicas 2
 is replicas.json machine.ranks.1.replica 1

@@ -53,6 +53,8 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "15",
                                   "--questions",
                                   "16",
+                                  "--top-k",
+                                  "5",
                                   "--dtype",
                                   "float16",
                                   "--threads",
@@ -85,6 +87,7 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(largest_batch(all) == 14);
     CHECK(all.runs == 15);
     CHECK(all.questions == 16);
+    CHECK(all.top_k == 5);
     CHECK(all.dtype == "float16");
     CHECK(all.threads == 17);
     CHECK(all.tensor_parallel == 2);
