@@ -1,12 +1,6 @@
 #include "muster/backend/backend.h"
 
-#include "muster/base/error.h"
-
 namespace muster {
-
-void Backend::norm_heads(const Tensor&, const RmsNorm&, std::int64_t) {
-    throw InternalError("norm_heads: not in this backend");
-}
 
 void Backend::prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
                                 const Tensor& cos_sin,

@@ -57,6 +57,8 @@ constexpr BenchFlag kFlags[] = {
      "threads per rank (default: 0, the node's cores shared among its ranks)"},
     {"Parallel", "no-pinning", "", nullptr, nullptr, &BenchConfig::no_pinning, 0, 0,
      "let the system move threads between cores, for nodes that several jobs share (default: no)"},
+    {"Parallel", "no-step-recording", "", nullptr, nullptr, &BenchConfig::no_step_recording, 0, 0,
+     "on devices, start every kernel of a decoding step anew (default: no)"},
     {"Parallel", "device", "NAME", &BenchConfig::device, nullptr, nullptr, 0, 0,
      "cpu, cuda, or auto: cuda where every rank finds a device (default: auto)"},
     {"Parallel", "allow-device-sharing", "", nullptr, nullptr, &BenchConfig::allow_device_sharing,

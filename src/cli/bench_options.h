@@ -21,6 +21,7 @@ struct BenchConfig {
     std::int64_t threads = 0, tensor_parallel = 1;
     bool tp_across_nodes = false;
     bool no_pinning = false;
+    bool no_step_recording = false;
     std::string isa;  ///< "" for the fastest
     std::string device = "auto", device_transport = "auto";
     bool allow_device_sharing = false, tp_invariant = false;

@@ -190,6 +190,7 @@ class Bench {
         request.device_bytes = result_.plan.total();
         request.tp_invariant = bench.tp_invariant;
         request.max_context = longest_sequence(bench) + 1;
+        request.record_steps = !bench.no_step_recording;
         if (result_.cuda)
             request.transport =
                 choose_transport(topology_.devices, topology_.grid, bench.device_transport);

@@ -57,6 +57,9 @@ constexpr RunFlag kFlags[] = {
     {"Parallel", "device-timeout", "parallel/device_timeout", Kind::real, "SECONDS",
      "how long a step on a device, or a group's set-up, may take before it counts as hung and ends "
      "the job (default: 300)"},
+    {"Parallel", "no-step-recording", "parallel/step_recording", Kind::off_flag, "",
+     "on devices, start every kernel of a decoding step anew instead of replaying a recorded step; "
+     "same results, slower (default: no)"},
     {"Parallel", "tp-invariant", "parallel/invariant", Kind::flag, "",
      "on devices, the same bits for every --tp at some cost; CPUs give them anyway (default: no)"},
     {"Engine", "step-tokens", "engine/step_tokens", Kind::integer, "N",

@@ -84,6 +84,7 @@ void ModelSetup::load_weights(std::int64_t longest) {
     request.device_bytes = memory.total();
     request.tp_invariant = run.tp_invariant;
     request.deadline_seconds = run.device_timeout;
+    request.record_steps = run.record_steps;
     request.max_context = needs(longest).longest_request;  // as planned
     if (transport == "staged") request.transport = DeviceTransport::staged;
     backend = make_backend(*topology, files->config, request);

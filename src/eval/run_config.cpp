@@ -112,6 +112,7 @@ Value resolve(const RunConfig& run) {
     parallel.set("device_transport", run.device_transport);
     parallel.set("gpu_memory_fraction", run.gpu_memory_fraction);
     parallel.set("device_timeout", run.device_timeout);
+    parallel.set("step_recording", run.record_steps);
     engine.set("step_tokens", run.step_tokens);
     engine.set("kv_tokens", run.kv_tokens);
     engine.set("kv_memory", static_cast<std::int64_t>(run.kv_memory));
@@ -175,6 +176,7 @@ RunConfig read_run_config(const Value& merged, const std::string& source) {
         parallel.choice_or("device_transport", "auto", {"auto", "nccl", "staged"});
     run.gpu_memory_fraction = parallel.real_or("gpu_memory_fraction", 0.92, {0.01, 1});
     run.device_timeout = parallel.real_or("device_timeout", 300, {1, 86400});
+    run.record_steps = parallel.boolean_or("step_recording", true);
 
     ConfigReader engine = reader.object("engine");
     run.step_tokens = engine.integer_or("step_tokens", 0, {0, 1 << 20});

@@ -91,6 +91,7 @@ std::unique_ptr<Backend> make_backend(const Topology& topology, const ModelConfi
         options.tp_invariant = request.tp_invariant;
         options.max_context = request.max_context;
         options.deadline_seconds = request.deadline_seconds;
+        options.record_steps = request.record_steps;
         return make_cuda_backend(options, topology.group);
     }
     CpuOptions options;

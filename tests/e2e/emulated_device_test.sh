@@ -67,7 +67,11 @@ on 2 "${options[@]}" --device cuda --tp 2 --allow-device-sharing --device-transp
 [ "$code" -eq 3 ] || fail "duplicates: exit code $code instead of 3"
 grep -q 'Duplicate GPU detected.*--device-transport staged' no.log || { fail "duplicates: another error"; tail -n 5 no.log; }
 # With the CPU's virtual shards, every degree has the same bits.
-on_device invariant1 1 --tp-invariant
+on_device invariant1 1 --tp-invariant --verbose
+grep -Eq '^[1-9][0-9]* steps were replayed' invariant1.log || fail "no step was recorded"
+on_device unrecorded 1 --tp-invariant --no-step-recording --verbose
+same_scores invariant1.h5 unrecorded.h5
+grep -q '^0 steps were replayed' unrecorded.log || fail "--no-step-recording records"
 on_device invariant2 2 --tp-invariant --allow-device-sharing --tp 2 --step-tokens 40
 same_scores invariant1.h5 invariant2.h5
 # Sampled text, from the best logits.

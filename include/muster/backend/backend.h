@@ -209,7 +209,7 @@ class Backend {
                              const Tensor& residual) = 0;
     /// Every head of x [rows, heads·d] f32 in place: x · rsqrt(mean(x²) + eps) · weight [d], not
     /// rounded in between.
-    virtual void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim);
+    virtual void norm_heads(const Tensor& x, const RmsNorm& norm, std::int64_t head_dim) = 0;
     /// Rotates pairs (i, i + d/2) of every head of x [rows, heads·d] f32 in place.
     /// cos_sin [rows, d] f32 holds d/2 cosines, then d/2 sines.
     virtual void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) = 0;

@@ -39,6 +39,7 @@ struct RunConfig {
     bool allow_device_sharing = false;
     std::string device_transport = "auto";  ///< auto | nccl | staged
     double gpu_memory_fraction = 0.92;      ///< of a device's free memory
+    bool record_steps = true;               ///< on devices; see CudaOptions
     double device_timeout = 300;            ///< seconds that a step on a device may take
     // engine
     std::int64_t step_tokens = 0;  ///< 0: as the device likes it

@@ -56,6 +56,7 @@ struct BackendRequest {
     bool tp_invariant = false;                          ///< on devices; see CudaOptions
     std::int64_t max_context = 0;                       ///< on devices; see CudaOptions
     double deadline_seconds = 300;                      ///< on devices; see CudaOptions
+    bool record_steps = true;                           ///< on devices; see CudaOptions
 };
 /// This rank's backend, on its device or its node's CPUs, for a model of `config`; refers to
 /// `topology`. Collective over its group and its sharers.

@@ -5,6 +5,7 @@
 #include "cuda/check.h"
 #include "cuda/wait.h"
 #include "muster/base/error.h"
+#include "muster/base/log.h"
 #include "muster/base/text.h"
 #include "muster/mpi/agree.h"
 
@@ -68,6 +69,8 @@ CudaBackend::~CudaBackend() {
     if (device_is_lost()) return;
     try {
         synchronize();  // kernels may still use what is freed now
+        if (group_.is_root())
+            detail(cat(recordings_.replays(), " steps were replayed from a recording"));
     } catch (const Error&) {
         // device_is_lost() from now on: nothing that follows waits.
     }

@@ -63,6 +63,7 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "2",
                                   "--tp-across-nodes",
                                   "--no-pinning",
+                                  "--no-step-recording",
                                   "--step-tokens",
                                   "18",
                                   "--isa",
@@ -93,6 +94,7 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.tensor_parallel == 2);
     CHECK(all.tp_across_nodes);
     CHECK(all.no_pinning);
+    CHECK(all.no_step_recording);
     CHECK(all.step_tokens == 18);
     CHECK(all.isa == "avx2");
     CHECK(all.profile);

@@ -100,18 +100,21 @@ TEST_CASE("what a run computes on") {
     CHECK(defaults.device_transport == "auto");
     CHECK(defaults.gpu_memory_fraction == 0.92);
     CHECK(defaults.device_timeout == 300);
+    CHECK(defaults.record_steps);
     CHECK(defaults.step_tokens == 0);
     CHECK_FALSE(defaults.allow_device_sharing);
     CHECK_FALSE(defaults.tp_invariant);
 
     const RunConfig run = read(
         R"("tensor": "auto", "device": "cuda", "device_transport": "staged", "invariant": true,
-           "allow_device_sharing": true, "gpu_memory_fraction": 0.5, "device_timeout": 2.5)");
+           "allow_device_sharing": true, "gpu_memory_fraction": 0.5, "device_timeout": 2.5,
+           "step_recording": false)");
     CHECK(run.tensor_parallel == 0);
     CHECK(run.device == "cuda");
     CHECK(run.device_transport == "staged");
     CHECK(run.gpu_memory_fraction == 0.5);
     CHECK(run.device_timeout == 2.5);
+    CHECK_FALSE(run.record_steps);
     CHECK(run.allow_device_sharing);
     CHECK(run.tp_invariant);
     const RunConfig again = read_run_config(run.resolved, "resolved");
