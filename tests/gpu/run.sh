@@ -171,9 +171,12 @@ step "quick start, 1 device" 60 bash -c 'quick_start cuda 0 --device cuda'
 program gpu_tests && step "tests of the backend" 120 bash -c '"$bundle/tests/gpu_tests" ${MUSTER_GPU_TESTS:-}'
 speed && {
     step "bench: Llama 3 8B, decode" 75 bash -c \
-        'bench llama-3-8b-decode decode --shape llama-3-8b --batch 1,16,64,256 --runs 3 --profile'
+        'bench llama-3-8b-decode decode --shape llama-3-8b --batch 1,16,64,256 --runs 3'
     step "bench: Llama 3 8B, prompts" 75 bash -c \
-        'bench llama-3-8b prefill,score,mmlu-like --shape llama-3-8b --batch 1,16 --questions 200 --runs 3 --profile'
+        'bench llama-3-8b prefill,score,mmlu-like --shape llama-3-8b --batch 1,16 --questions 200 --runs 3'
+    # Kernel by kernel, each waited for: slower as a whole, so these are no figures of a phase.
+    step "bench: Llama 3 8B, kernels" 60 bash -c \
+        'bench llama-3-8b-kernels prefill,decode --shape llama-3-8b --batch 16 --runs 1 --profile'
     # The machine's own Python, at the same sizes.
     step "bench: torch, Llama 3 8B" 75 bash -c 'outside python3 "$bundle/tests/torch_bench.py" --shape llama-3-8b \
         --prefill 1x512,16x512 --decode 1,16,64,256 --json "$out/bench-torch.json"'
@@ -206,6 +209,7 @@ speed && {
     step "bench: Qwen2.5 7B" 60 bash -c 'bench qwen2.5-7b prefill,decode --shape qwen2.5-7b --batch 1,64 --runs 3'
     step "bench: slice of a 70B" 60 bash -c \
         'bench llama-3-70b prefill,decode --shape llama-3-70b-slice --batch 1,64 --runs 3'
+    step "bench: Mixtral 8x7B" 75 bash -c 'bench mixtral-8x7b prefill,decode --shape mixtral-8x7b --batch 1,64 --runs 1'
     program cuda_products_bench && step "bench: experts, products of few rows" 40 "$bundle/tests/cuda_products_bench"
     program gpu_tests && step "compute-sanitizer" 120 bash -c "sanitized '$bundle/tests/gpu_tests' --test-case-exclude='*ceilings*'"
 }

@@ -46,7 +46,7 @@ while read -r line; do
     *) fail "$line" ;;
     esac
 done <"$work/out/table.txt"
-for name in llama-3-8b llama-3-8b-decode qwen2.5-7b llama-3-70b; do
+for name in llama-3-8b llama-3-8b-decode llama-3-8b-kernels qwen2.5-7b llama-3-70b mixtral-8x7b; do
     [ -s "$work/out/bench-$name.json" ] || fail "no bench-$name.json"
 done
 for pattern in 'NCCL 2.28.9: 1.0 MiB of every rank' 'MPI through host memory: 1.0 MiB of every rank' '7 scores as expected'; do
