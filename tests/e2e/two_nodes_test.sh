@@ -4,6 +4,7 @@
 # source); says so and is skipped where they are not.
 # shellcheck source=tests/e2e/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+unset CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER
 cluster=${MUSTER_SHARED:-$source_folder/../shared}/tools/fakecluster
 if [ ! -x "$cluster" ] || [ "$(id -u)" -ne 0 ] || ! command -v ip >/dev/null; then
     echo "not run: no $cluster, or not root, or no ip"
