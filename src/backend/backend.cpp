@@ -3,8 +3,7 @@
 namespace muster {
 
 void Backend::prepare_attention(const Tensor& qkv, const RmsNorm& q_norm, const RmsNorm& k_norm,
-                                const Tensor& cos_sin,
-                                std::span<const AttentionSequence> sequences,
+                                const Tensor& cos_sin, std::span<const AttentionSequence> sequences,
                                 std::int64_t head_dim, const Tensor& keys, const Tensor& values) {
     const std::int64_t kv = keys.row_size() / kKvPageTokens, q = qkv.row_size() - 2 * kv;
     const Tensor k = qkv.column_range(q, q + kv), v = qkv.column_range(q + kv, q + 2 * kv);

@@ -30,7 +30,7 @@ static_assert(sizeof(CuUuid) == 16);  // struct CUuuid
 
 constexpr CuResult kSuccess = 0, kStubLibrary = 34, kNoDevice = 100;
 constexpr int kComputeMode = 20, kCapabilityMajor = 75, kCapabilityMinor = 76,
-              kMpsEnabled = 133;                         // CUdevice_attribute
+              kMpsEnabled = 133;                       // CUdevice_attribute
 constexpr int kProhibited = 2, kExclusiveProcess = 3;  // CUcomputemode
 
 /// The driver API, as far as it is needed.

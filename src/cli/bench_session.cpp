@@ -54,11 +54,11 @@ class Bench {
  public:
     Bench(const Communicator& world, const BenchConfig& bench)
         : world_(world),
-          topology_(
-              make_topology(world, static_cast<int>(bench.tensor_parallel), bench.tp_across_nodes,
-                            static_cast<int>(bench.threads), !bench.no_pinning,
-                            choose_devices(world, bench.device, bench.allow_device_sharing,
-                                           bench.tensor_parallel > 1))) {
+          topology_(make_topology(world, static_cast<int>(bench.tensor_parallel),
+                                  bench.tp_across_nodes, static_cast<int>(bench.threads),
+                                  !bench.no_pinning,
+                                  choose_devices(world, bench.device, bench.allow_device_sharing,
+                                                 bench.tensor_parallel > 1))) {
         result_.bench = bench;
         result_.cuda = topology_.devices.cuda();
         if (bench.step_tokens == 0) result_.bench.step_tokens = default_step_tokens(result_.cuda);

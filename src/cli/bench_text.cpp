@@ -173,8 +173,8 @@ void print_profile(std::ostream& out, const PhaseResult& phase) {
     std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) {
         return a.second.seconds > b.second.seconds;
     });
-    TextTable table(2, {cat(phase.name, ", ", phase.work, ", on rank 0"), "weights", "calls", "seconds", "share",
-                        "GFLOP/s", "GB/s"});
+    TextTable table(2, {cat(phase.name, ", ", phase.work, ", on rank 0"), "weights", "calls",
+                        "seconds", "share", "GFLOP/s", "GB/s"});
     for (const auto& [key, op] : sorted) {
         const double seconds = std::max(op.seconds, 1e-9);
         table.add({key.name, key.n > 0 ? cat("[", key.n, ", ", key.k, "]") : "",

@@ -15,8 +15,8 @@ struct Segment {
     std::int64_t first, rows, scored;
 };
 
-/// The layers' matrices that a step of `rows` rows reads; of a mixture, as many experts as rows reach
-/// that choose evenly at random, which is what random weights do.
+/// The layers' matrices that a step of `rows` rows reads; of a mixture, as many experts as rows
+/// reach that choose evenly at random, which is what random weights do.
 double matrix_bytes(const ModelConfig& model, double rows) {
     const auto all = static_cast<double>(model.num_experts),
                chosen = static_cast<double>(model.experts_per_token);
@@ -45,8 +45,8 @@ PhaseWork packed_work(const std::vector<Segment>& segments, const ModelConfig& m
             if (room == 0) {
                 room = step_tokens;
                 head_is_read = false;
-                work.bytes += matrix_bytes(
-                    model, static_cast<double>(std::min(step_tokens, rows_left)));
+                work.bytes +=
+                    matrix_bytes(model, static_cast<double>(std::min(step_tokens, rows_left)));
                 rows_left -= step_tokens;
             }
             const std::int64_t stop = std::min(end, position + room);

@@ -52,8 +52,8 @@ PlannedJob find_job(const Communicator& world, const Options& options, const Run
     PlannedJob job{node_of_rank(world), world.all_gather(host_name()), {}};
     const bool real = !options.has("ranks") && !options.has("device-memory");
     if (real)
-        job.devices = choose_devices(world, run.device, run.allow_device_sharing,
-                                     run.tensor_parallel != 1);
+        job.devices =
+            choose_devices(world, run.device, run.allow_device_sharing, run.tensor_parallel != 1);
     agree(world, "read the options", [&] {
         if (real || !world.is_root()) return;
         if (options.has("ranks")) job = job_from_options(options);

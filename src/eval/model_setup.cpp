@@ -13,8 +13,8 @@
 namespace muster {
 
 void ModelSetup::find_devices() {
-    devices = choose_devices(*world, run.device, run.allow_device_sharing,
-                             run.tensor_parallel != 1);
+    devices =
+        choose_devices(*world, run.device, run.allow_device_sharing, run.tensor_parallel != 1);
     if (run.step_tokens == 0) run.step_tokens = default_step_tokens(devices.cuda());
     if (!world->is_root()) return;
     for (const std::string& warning : devices.warnings) warn(warning);

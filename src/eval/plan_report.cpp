@@ -84,9 +84,8 @@ void print_model(std::ostream& out, const RunConfig& run, const ModelFiles& file
         out << c.experts_per_token << " of " << c.num_experts << " experts of ffn ";
     else
         out << "ffn ";
-    out << c.intermediate_size << ", vocabulary "
-        << c.vocab_size << ", computed in " << name_of(c.dtype) << "\n  context "
-        << files.max_length << " tokens";
+    out << c.intermediate_size << ", vocabulary " << c.vocab_size << ", computed in "
+        << name_of(c.dtype) << "\n  context " << files.max_length << " tokens";
     if (c.sliding_window > 0) {
         out << ", sliding window " << c.sliding_window;
         const auto full = std::count(c.full_layers.begin(), c.full_layers.end(), true);

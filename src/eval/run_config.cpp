@@ -75,8 +75,8 @@ int read_degree(ConfigReader& reader) {
     const Value value = reader.value("tensor");
     if (value.is_string() && value.as_string() == "auto") return 0;
     if (!value.is_string()) return static_cast<int>(reader.integer_or("tensor", 1, {1, 1 << 16}));
-    reader.problem("tensor", cat("expected a number of ranks or \"auto\", got \"",
-                                 value.as_string(), "\""));
+    reader.problem("tensor",
+                   cat("expected a number of ranks or \"auto\", got \"", value.as_string(), "\""));
     return 1;
 }
 

@@ -62,9 +62,10 @@ const char* tied_name(Weights& weights) {
 DecoderLayer::DecoderLayer(Weights& weights, const ModelConfig& c, const ShardPlan& p,
                            std::int64_t index)
     : window(c.window_of(index)),
-      attention_norm(norm(weights, c, layer_prefix(index) + "input_layernorm.weight", c.hidden_size)),
-      mlp_norm(norm(weights, c, layer_prefix(index) + "post_attention_layernorm.weight",
-                    c.hidden_size)),
+      attention_norm(
+          norm(weights, c, layer_prefix(index) + "input_layernorm.weight", c.hidden_size)),
+      mlp_norm(
+          norm(weights, c, layer_prefix(index) + "post_attention_layernorm.weight", c.hidden_size)),
       q_norm(head_norm(weights, c, layer_prefix(index) + "self_attn.q_norm.weight")),
       k_norm(head_norm(weights, c, layer_prefix(index) + "self_attn.k_norm.weight")),
       qkv(weights, qkv_projections(c, p, layer_prefix(index) + "self_attn."), c.hidden_size,
@@ -223,8 +224,8 @@ void Decoder::attention_block(const DecoderLayer& layer, const StepBatch& batch,
     layer.qkv.forward(backend_, step.normed, step.qkv);
     backend_.prepare_attention(step.qkv, layer.q_norm, layer.k_norm, step.cos_sin, batch.sequences,
                                config_.head_dim, keys, values);
-    backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale,
-                       layer.window, step.attended);
+    backend_.attention(q, keys, values, batch.sequences, config_.head_dim, scale, layer.window,
+                       step.attended);
     layer.output.forward(backend_, step.attended, step.residual, &layer.mlp_norm, step.normed);
 }
 

@@ -73,13 +73,14 @@ void read_mixture(ConfigReader& reader, const std::vector<const char*>& count_ke
     config.experts_per_token =
         size_or(reader, "num_experts_per_tok", per_token, kMaxExpertsPerToken);
     if (config.experts_per_token > config.num_experts) {
-        reader.problem("num_experts_per_tok", cat(config.experts_per_token, " of ",
-                                                  config.num_experts, " experts (", count_key, ")"));
+        reader.problem("num_experts_per_tok",
+                       cat(config.experts_per_token, " of ", config.num_experts, " experts (",
+                           count_key, ")"));
     }
     if (config.num_experts * config.intermediate_size > kMaxExpertWidth) {
-        reader.problem(count_key, cat(config.num_experts, " experts of size ",
-                                      config.intermediate_size, ": expected at most ",
-                                      kMaxExpertWidth, " together"));
+        reader.problem(count_key,
+                       cat(config.num_experts, " experts of size ", config.intermediate_size,
+                           ": expected at most ", kMaxExpertWidth, " together"));
     }
 }
 

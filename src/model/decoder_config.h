@@ -34,8 +34,8 @@ void read_decoder_config(ConfigReader& reader, const DecoderDefaults& defaults,
 /// have them; `config` already has its layers.
 void read_layer_windows(ConfigReader& reader, ModelConfig& config);
 
-/// Reads how many experts a mixture has, under one of `count_keys`, and how many of them a token goes
-/// to; families differ in their defaults.
+/// Reads how many experts a mixture has, under one of `count_keys`, and how many of them a token
+/// goes to; families differ in their defaults.
 void read_mixture(ConfigReader& reader, const std::vector<const char*>& count_keys,
                   std::int64_t experts, std::int64_t per_token, ModelConfig& config);
 

@@ -88,8 +88,8 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
     work.experts_per_row = config.experts_per_token;
     work.intermediate = plan.intermediate;
     memory.workspace += cpu_scratch_bytes(work);
-    memory.table = static_cast<std::uint64_t>(config.vocab_size * config.hidden_size) *
-                   size_of(config.dtype);
+    memory.table =
+        static_cast<std::uint64_t>(config.vocab_size * config.hidden_size) * size_of(config.dtype);
     return memory;
 }
 

@@ -86,7 +86,7 @@ class Weights {
     bool check_only_;
     std::uint64_t bytes_ = 0, total_bytes_ = 0;
     ProgressCallback progress_;
-    std::map<std::string, Shape> asked_;  ///< an empty shape if it is only ignored
+    std::map<std::string, Shape> asked_;             ///< an empty shape if it is only ignored
     std::map<std::string, StoredTensor> flattened_;  ///< stacked matrices as one
     std::vector<std::string> problems_;
 };

@@ -1,8 +1,8 @@
 // libcuda.so.1 of the made-up driver: the functions that finding devices takes, and no others.
 //
-// MUSTER_FAKE_COMPUTE_MODE, MUSTER_FAKE_MPS: what cuDeviceGetAttribute says of all devices (0 if unset).
-// MUSTER_FAKE_INIT: what cuInit returns. MUSTER_FAKE_CUDA: the version, 13000 if unset. The real
-// one reads its environment in the first cuInit of a process; this one in every.
+// MUSTER_FAKE_COMPUTE_MODE, MUSTER_FAKE_MPS: what cuDeviceGetAttribute says of all devices (0 if
+// unset). MUSTER_FAKE_INIT: what cuInit returns. MUSTER_FAKE_CUDA: the version, 13000 if unset. The
+// real one reads its environment in the first cuInit of a process; this one in every.
 
 #include <algorithm>
 #include <cstring>

@@ -93,7 +93,8 @@ void measure(DType dtype, const Model& model, const Work& work, const CudaCeilin
     call.head_dim = model.head_dim;
     call.scale = 0.1f;
     call.scratch = scratch.data();
-    const std::vector<double> ms = milliseconds_of([&](int) { attention(call, nullptr); }, kRepeats, 10.0);
+    const std::vector<double> ms =
+        milliseconds_of([&](int) { attention(call, nullptr); }, kRepeats, 10.0);
     const double seconds = ms[kRepeats / 2] * 1e-3;
     // Keys that rows see: a row at position p sees p + 1. Bytes that must travel once.
     const double seen =

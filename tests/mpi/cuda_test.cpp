@@ -162,7 +162,8 @@ TEST_CASE("sums over ranks have the same bits in small and in large calls") {
         });
 }
 
-TEST_CASE("a mixture of experts has the same bits for tp = 1, 2, 4 with virtual shards, near without") {
+TEST_CASE(
+    "a mixture of experts has the same bits for tp = 1, 2, 4 with virtual shards, near without") {
     const unsigned seed = common_seed();
     constexpr std::int64_t kRows = 45, kHidden = 24, kF = 64;
     constexpr int kExperts = 5;
@@ -191,12 +192,14 @@ TEST_CASE("a mixture of experts has the same bits for tp = 1, 2, 4 with virtual 
             return StoredTensor{"w", "F32", {n, k}, std::as_bytes(std::span(values)), "test"};
         };
         for (std::size_t e = 0; e < kCount; ++e) {
-            const StoredTensor gate = stored(gates[e], kF, kHidden), up = stored(ups[e], kF, kHidden),
+            const StoredTensor gate = stored(gates[e], kF, kHidden),
+                               up = stored(ups[e], kF, kHidden),
                                down = stored(downs[e], kHidden, kF);
-            kept.push_back(backend->load_gate_up(DType::f32, {&gate, begin, begin + mine, 0, kHidden},
+            kept.push_back(backend->load_gate_up(DType::f32,
+                                                 {&gate, begin, begin + mine, 0, kHidden},
                                                  {&up, begin, begin + mine, 0, kHidden}));
-            kept.push_back(backend->load_matrix(DType::f32, {{&down, 0, kHidden, begin, begin + mine}},
-                                                all_shards / group.size()));
+            kept.push_back(backend->load_matrix(
+                DType::f32, {{&down, 0, kHidden, begin, begin + mine}}, all_shards / group.size()));
             experts.push_back({kept[2 * e].get(), kept[2 * e + 1].get()});
         }
         const auto there = [&](const std::vector<float>& values, std::int64_t width) {
@@ -208,8 +211,8 @@ TEST_CASE("a mixture of experts has the same bits for tp = 1, 2, 4 with virtual 
                      sum = there(before, kHidden);
         // In two calls, the second of one row.
         for (const auto& [first, end] : {std::pair{0, 44}, std::pair{44, 45}})
-            backend->experts_add(rows.row_range(first, end), scores.row_range(first, end), {2, true},
-                                 experts, sum.row_range(first, end));
+            backend->experts_add(rows.row_range(first, end), scores.row_range(first, end),
+                                 {2, true}, experts, sum.row_range(first, end));
         std::vector<float> got(before.size());
         backend->copy_to_host(got.data(), sum);
         return got;
@@ -220,8 +223,8 @@ TEST_CASE("a mixture of experts has the same bits for tp = 1, 2, 4 with virtual 
         const std::vector<float> fast = compute(group, group.size());
         double worst = 0;
         for (std::size_t i = 0; i < fast.size(); ++i)
-            worst = std::max(worst, std::abs(static_cast<double>(fast[i]) -
-                                             static_cast<double>(alone[i])));
+            worst = std::max(
+                worst, std::abs(static_cast<double>(fast[i]) - static_cast<double>(alone[i])));
         CHECK(worst < 2e-3);  // of sums of hundreds
         CHECK(worst == worst);
     });

@@ -96,8 +96,8 @@ struct Expert {
     const Matrix* down = nullptr;
 };
 
-/// How a row of router logits becomes experts and weights: softmax over all experts in f32, then the
-/// `top_k` largest, the lower index on ties.
+/// How a row of router logits becomes experts and weights: softmax over all experts in f32, then
+/// the `top_k` largest, the lower index on ties.
 struct ExpertRouting {
     int top_k = 1;
     bool normalize = true;  ///< the weights of the chosen ones are divided by their sum
@@ -166,8 +166,8 @@ class Backend {
                                std::int64_t end) = 0;
 
     // --- steps ----------------------------------------------------------------------------------
-    /// All matrices are loaded, and calls will not be larger than this: takes the scratch memory for
-    /// them and does what is to be done once. Larger calls work as long as there is memory.
+    /// All matrices are loaded, and calls will not be larger than this: takes the scratch memory
+    /// for them and does what is to be done once. Larger calls work as long as there is memory.
     virtual void prepare(const StepLimits&) {}
     /// Runs `body`, operations of one step that take their ids and sequences from `step`'s own
     /// spans; or has the device do again what it did in an equal step. Collective over the group.
@@ -194,14 +194,15 @@ class Backend {
     /// [2f] f32, which may be empty. `w` comes from load_gate_up.
     virtual void matmul_silu_mul(const Tensor& x, const Matrix& w, const Tensor& bias,
                                  const Tensor& out) = 0;
-    /// matmul_add, then out [rows, n] compute ← rms_norm of the residual. Collective over the group.
+    /// matmul_add, then out [rows, n] compute ← rms_norm of the residual. Collective over the
+    /// group.
     virtual void matmul_add_norm(const Tensor& x, const Matrix& w, const Tensor& bias,
                                  const Tensor& residual, const RmsNorm& norm, const Tensor& out) {
         matmul_add(x, w, bias, residual);
         rms_norm(residual, norm.weight, norm.eps, out);
     }
-    /// residual [rows, n] f32 += Σ over a row's experts e, ascending, of weight_e · down_e(silu(g) ·
-    /// u), [g | u] = gate_up_e(x); x [rows, k] compute, router logits [rows, experts] f32. Within
+    /// residual [rows, n] f32 += Σ over a row's experts e, ascending, of weight_e · down_e(silu(g)
+    /// · u), [g | u] = gate_up_e(x); x [rows, k] compute, router logits [rows, experts] f32. Within
     /// each virtual shard of `down`; the shards are folded over the group as by matmul_add.
     /// Collective over the group.
     virtual void experts_add(const Tensor& x, const Tensor& router_logits,
@@ -268,7 +269,8 @@ class Backend {
     virtual void all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) = 0;
 };
 
-/// Bytes that the CPU backend takes for a matrix [n, k] in `compute` with `k_shards` virtual shards.
+/// Bytes that the CPU backend takes for a matrix [n, k] in `compute` with `k_shards` virtual
+/// shards.
 std::uint64_t cpu_matrix_bytes(DType compute, std::int64_t n, std::int64_t k, int k_shards);
 
 /// Bytes that attention needs while it runs, for any step and context.

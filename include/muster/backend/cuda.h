@@ -36,12 +36,12 @@ struct CudaOptions {
     std::int64_t max_context = 0;
 };
 
-/// "", or why this node cannot have a CUDA backend: no module, no driver, one that is too old. Loads
-/// the module; asks for no device.
+/// "", or why this node cannot have a CUDA backend: no module, no driver, one that is too old.
+/// Loads the module; asks for no device.
 std::string cuda_problem();
 
-/// "", or why this process cannot have NCCL, which is needed by groups of DeviceTransport::nccl alone.
-/// Loads the module and NCCL; asks for no device.
+/// "", or why this process cannot have NCCL, which is needed by groups of DeviceTransport::nccl
+/// alone. Loads the module and NCCL; asks for no device.
 std::string nccl_problem();
 
 /// The CUDA backend of this rank; `group` is the tensor-parallel group and must outlive it. Throws

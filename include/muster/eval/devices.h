@@ -55,8 +55,8 @@ JobDevices planned_devices(int ranks, std::uint64_t bytes);
 std::vector<std::string> uneven_groups(const JobDevices& devices, const ProcessGrid& grid);
 
 /// `asked` is auto, nccl or staged. Auto: NCCL, unless two ranks of one group share a GPU (which
-/// includes instances of one), where it cannot work, or some rank cannot have it. Throws UserError if
-/// NCCL is asked for and a rank cannot have it.
+/// includes instances of one), where it cannot work, or some rank cannot have it. Throws UserError
+/// if NCCL is asked for and a rank cannot have it.
 DeviceTransport choose_transport(const JobDevices& devices, const ProcessGrid& grid,
                                  const std::string& asked);
 /// What to warn of where devices that could exchange by NCCL have to do without it; else "".

@@ -43,9 +43,9 @@ struct RunConfig {
     double device_timeout = 300;            ///< seconds that a step on a device may take
     // engine
     std::int64_t step_tokens = 0;  ///< 0: as the device likes it
-    std::int64_t kv_tokens = 0;   ///< per rank; 0: from kv_memory
-    std::uint64_t kv_memory = 0;  ///< bytes per rank; 0: from free memory
-    bool prefix_reuse = true;     ///< compute common beginnings of requests once
+    std::int64_t kv_tokens = 0;    ///< per rank; 0: from kv_memory
+    std::uint64_t kv_memory = 0;   ///< bytes per rank; 0: from free memory
+    bool prefix_reuse = true;      ///< compute common beginnings of requests once
     // tasks
     std::vector<TaskRequest> tasks;
     std::vector<std::string> task_paths;

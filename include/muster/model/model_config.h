@@ -102,11 +102,11 @@ MemoryPlan plan_memory(const ModelConfig& config, int tp, std::int64_t kv_tokens
 /// What decides how much of a device the CUDA backend takes, besides the model.
 struct CudaDemand {
     int tp = 1;
-    bool tp_invariant = false;        ///< virtual shards as on CPUs, else one per rank
+    bool tp_invariant = false;  ///< virtual shards as on CPUs, else one per rank
     std::int64_t kv_tokens = 0;
     std::int64_t max_step_rows = 1;
-    std::int64_t max_context = 1;     ///< tokens of the longest sequence
-    DType stored = DType::f32;        ///< type of the embeddings in the checkpoint
+    std::int64_t max_context = 1;  ///< tokens of the longest sequence
+    DType stored = DType::f32;     ///< type of the embeddings in the checkpoint
 };
 /// Throws UserError if there are no kernels for the model's heads: whoever plans learns it before
 /// anything is loaded.

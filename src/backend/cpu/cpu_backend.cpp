@@ -23,8 +23,7 @@ std::uint64_t bytes_of(const Tensor& tensor) {
 CpuBackend::CpuBackend(const CpuOptions& options, const Communicator& group, Isa isa)
     : group_(group),
       kernels_(kernels_for(isa)),
-      exchange_(options.share_memory ? NodeExchange::make(group, {.spin = options.spin})
-                                     : nullptr),
+      exchange_(options.share_memory ? NodeExchange::make(group, {.spin = options.spin}) : nullptr),
       weights_(options.sharers && options.share_memory
                    ? WeightMemory(*options.sharers, options.shared_weight_bytes)
                    : WeightMemory()),
@@ -108,8 +107,8 @@ namespace muster {
 std::uint64_t cpu_scratch_bytes(const CpuWork& work) {
     const std::int64_t per_thread =
         cpu::score_scratch_floats(cpu::Product::most_run_rows(work.rows));
-    const std::uint64_t product = cpu::Product::scratch_bytes(work.compute, work.rows, work.k,
-                                                              work.k_shards, work.threads);
+    const std::uint64_t product =
+        cpu::Product::scratch_bytes(work.compute, work.rows, work.k, work.k_shards, work.threads);
     std::uint64_t bytes = std::max(product, cpu::experts_scratch_bytes(work)) +
                           cpu_attention_bytes(work.threads, work.head_dim) +
                           static_cast<std::uint64_t>(work.threads * per_thread) * sizeof(float) +

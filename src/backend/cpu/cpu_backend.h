@@ -96,8 +96,7 @@ class CpuBackend : public Backend {
     WeightMemory weights_;
     ThreadPool pool_;
     ProductScratch product_scratch_;
-    Scratch attention_scratch_, slab_scratch_, logit_scratch_, partial_scratch_,
-        gathered_scratch_;
+    Scratch attention_scratch_, slab_scratch_, logit_scratch_, partial_scratch_, gathered_scratch_;
     Scratch expert_scratch_, activated_scratch_;
 };
 

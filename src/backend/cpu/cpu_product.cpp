@@ -58,9 +58,8 @@ std::uint64_t Product::scratch_bytes(DType compute, std::int64_t rows, std::int6
     return static_cast<std::uint64_t>(x_bytes + threads * thread_floats * 4);
 }
 
-std::uint64_t Product::group_scratch_bytes(DType compute, std::int64_t products,
-                                           std::int64_t rows, std::int64_t k, int shards,
-                                           int threads) {
+std::uint64_t Product::group_scratch_bytes(DType compute, std::int64_t products, std::int64_t rows,
+                                           std::int64_t k, int shards, int threads) {
     // Every product may have a block that is not full.
     const std::int64_t blocks =
         std::min(rows, (rows + std::min(products, rows) * (kTileRows - 1)) / kTileRows);

@@ -25,8 +25,8 @@ class Product {
     /// Packs x [rows, k] on up to `threads` threads of `pool`; everything is kept by reference.
     Product(const Tensor& x, const CpuMatrix& w, const Kernels& kernels, ThreadPool& pool,
             int threads, ProductScratch& scratch);
-    /// A product of `rows` rows whose panels go to `threads` threads. Before it multiplies, it wants
-    /// use_memory() and every block packed.
+    /// A product of `rows` rows whose panels go to `threads` threads. Before it multiplies, it
+    /// wants use_memory() and every block packed.
     Product(std::int64_t rows, const CpuMatrix& w, const Kernels& kernels, int threads);
 
     std::int64_t packed_bytes() const { return blocks_ * block_bytes_; }

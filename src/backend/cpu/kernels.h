@@ -84,8 +84,8 @@ struct Kernels {
     /// out ← in, between f32 and the stored float types.
     void (*to_f32)(const void* in, DType type, std::int64_t n, float* out);
     void (*from_f32)(const float* in, std::int64_t n, DType type, void* out);
-    /// out ← round(round(x · rsqrt(mean(x²) + eps)) · round(weight)), rounded to `type`. `out` may be
-    /// x if that is f32.
+    /// out ← round(round(x · rsqrt(mean(x²) + eps)) · round(weight)), rounded to `type`. `out` may
+    /// be x if that is f32.
     void (*rms_norm)(const float* x, const float* weight, float eps, std::int64_t n, DType type,
                      void* out);
     // The ends of a product's tile [rows, kPanel], of which the first `columns` are real; out
@@ -111,8 +111,8 @@ struct Kernels {
     /// x ← exp(x − max(x)).
     void (*exp_minus_max)(float* x, std::int64_t n);
     RunStats (*run_stats)(const float* logits, std::int64_t n);
-    /// Σ exp((x − max) · factor) over x[0 … n), `max` being their largest, factor > 0. NaN counts as
-    /// −infinity; what equals the largest adds 1.
+    /// Σ exp((x − max) · factor) over x[0 … n), `max` being their largest, factor > 0. NaN counts
+    /// as −infinity; what equals the largest adds 1.
     double (*exp_sum)(const float* x, std::int64_t n, float max, float factor);
     /// The largest of x, −infinity if there is none; NaN is passed over.
     float (*max)(const float* x, std::int64_t n);
@@ -154,8 +154,8 @@ inline constexpr std::int64_t kFewRows = 3;
 const Kernels& kernels_for(Isa isa);
 /// The sets that this build and this processor have, in the order of Isa.
 std::vector<Isa> available_isas();
-/// The set that runs fastest here: the widest, and VDPBF16PS for all rows only if a short trial says
-/// so.
+/// The set that runs fastest here: the widest, and VDPBF16PS for all rows only if a short trial
+/// says so.
 Isa fastest_isa();
 
 /// Steps of a tile for k elements.

@@ -15,8 +15,8 @@ namespace {
 
 using muster::DType;
 using muster::cpu::Ahead;
-using muster::cpu::KeyRange;
 using muster::cpu::Kernels;
+using muster::cpu::KeyRange;
 using muster::cpu::kPanel;
 using muster::cpu::kTileRows;
 using muster::cpu::RunStats;

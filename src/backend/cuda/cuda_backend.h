@@ -56,8 +56,8 @@ class Stream {
     cudaStream_t stream_ = nullptr;
 };
 
-/// Where a sum goes: residual [rows, n] f32 += sum + bias, and then, unless `norm` is null, out [rows,
-/// n] ← the norm of residual.
+/// Where a sum goes: residual [rows, n] f32 += sum + bias, and then, unless `norm` is null, out
+/// [rows, n] ← the norm of residual.
 struct SumTarget {
     Tensor bias;  ///< [n] f32 or empty
     Tensor residual;
@@ -156,8 +156,8 @@ class CudaBackend final : public Backend {
                         float* parts);
     /// matmul_add with what follows it.
     void add_product(const Tensor& x, const Matrix& w, const SumTarget& target);
-    /// The parts of all ranks, this one's are `parts`, folded into the target. `memory` is a scratch
-    /// block of `sizes`.
+    /// The parts of all ranks, this one's are `parts`, folded into the target. `memory` is a
+    /// scratch block of `sizes`.
     void add_over_group(const SumScratch& sizes, std::byte* memory, const Fold& parts,
                         const SumTarget& target);
     /// residual [rows, hidden] += what the rows' experts made: parts [shards, positions, hidden].

@@ -13,8 +13,10 @@ namespace muster::cuda {
 void CudaBackend::prepare(const StepLimits& limits) {
     check_cuda_head_dim(limits.head_dim);
     if (limits.experts > kMaxExperts)
-        throw UserError(cat("the model has ", limits.experts, " experts; on a device expected at "
-                            "most ", kMaxExperts, ": take --device cpu"));
+        throw UserError(cat("the model has ", limits.experts,
+                            " experts; on a device expected at "
+                            "most ",
+                            kMaxExperts, ": take --device cpu"));
     CudaWork work;
     static_cast<StepLimits&>(work) = limits;
     work.tp = tp_size();

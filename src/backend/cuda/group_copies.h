@@ -33,8 +33,8 @@ class GroupCopies {
 
 /// Null for a group of one. Copies are tried before anybody relies on them, and their speed is
 /// logged. The device must be set. Collective over the group; throws SystemError on all of its
-/// ranks, after `deadline_seconds` at the latest. `deadline_seconds` is also the longest that a copy
-/// may wait for its peers.
+/// ranks, after `deadline_seconds` at the latest. `deadline_seconds` is also the longest that a
+/// copy may wait for its peers.
 std::unique_ptr<GroupCopies> make_group_copies(DeviceTransport transport, const Communicator& group,
                                                double deadline_seconds);
 

@@ -58,11 +58,11 @@ constexpr SumScratch sum_scratch(std::int64_t rows, std::int64_t n, int shards, 
     return s;
 }
 
-/// Memory of one mixture of experts on `rows` rows. More of them at once than of dense products: the
-/// weights of all experts are read again for each part of the rows.
+/// Memory of one mixture of experts on `rows` rows. More of them at once than of dense products:
+/// the weights of all experts are read again for each part of the rows.
 struct ExpertScratch {
-    std::int64_t rows = 0;        ///< at once
-    std::uint64_t routes = 0;     ///< experts, weights, rows and places: each [rows, top_k] of 4 bytes
+    std::int64_t rows = 0;     ///< at once
+    std::uint64_t routes = 0;  ///< experts, weights, rows and places: each [rows, top_k] of 4 bytes
     std::uint64_t offsets = 0;    ///< [experts + 1]
     std::uint64_t activated = 0;  ///< [rows, top_k, intermediate] compute
     std::uint64_t parts = 0;      ///< [shards, rows, top_k, n] f32
@@ -110,8 +110,8 @@ constexpr ScoreScratch score_scratch(std::int64_t rows, std::int64_t vocab_rows,
     return s;
 }
 
-/// Memory of top_logits: a slab of logits, and per row the best so far, the sums of each shard and the
-/// inverse temperature.
+/// Memory of top_logits: a slab of logits, and per row the best so far, the sums of each shard and
+/// the inverse temperature.
 struct BestScratch {
     std::int64_t rows = 0, columns = 0;  ///< of a slab, as in score_vocab
     std::uint64_t logits = 0, best = 0, sums = 0, inverse_temperatures = 0;

@@ -1,4 +1,5 @@
-// Stands in for nccl_copies.cpp and nccl_library.cpp where nccl.h was not found when this was built.
+// Stands in for nccl_copies.cpp and nccl_library.cpp where nccl.h was not found when this was
+// built.
 
 #include "cuda/group_copies.h"
 #include "muster/base/error.h"

@@ -208,8 +208,8 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> operation);
 /// calls this so much longer.
 void spend(double milliseconds);
 inline constexpr double kOperationMilliseconds = 0.001;
-/// The same for one that waits for others: it is called until it returns true, and the stream stands
-/// still meanwhile. Recorded and replayed, it begins anew.
+/// The same for one that waits for others: it is called until it returns true, and the stream
+/// stands still meanwhile. Recorded and replayed, it begins anew.
 cudaError_t enqueue_until(cudaStream_t stream, std::function<bool()> operation);
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
 /// The dynamic shared memory of the running block.

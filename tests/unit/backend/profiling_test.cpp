@@ -148,7 +148,8 @@ TEST_CASE("a mixture is counted by its rows' experts, and by the weights of thos
     }
     const float nan = std::numeric_limits<float>::quiet_NaN();
     // Experts 0 and 4, 4 and 2, 0 and 4: three of five.
-    const Tensor logits = backend.tensor({3, 1, 0, -1, 2, nan, 0, 1, 0.5, 4, 9, 1, 2, 3, 8}, {3, 5});
+    const Tensor logits =
+        backend.tensor({3, 1, 0, -1, 2, nan, 0, 1, 0.5, 4, 9, 1, 2, 3, 8}, {3, 5});
     const Tensor x = backend.tensor(input.floats(kRows * kHidden), {kRows, kHidden}, DType::bf16);
     const std::vector<float> zeros(kRows * kHidden);
     const Tensor residual = backend.tensor(zeros, {kRows, kHidden}),
@@ -178,8 +179,8 @@ TEST_CASE("the best logits are forwarded and counted like the product that they 
     const OperationTotal& total = backend.total({"top_logits", 64, 40});
     CHECK(total.calls == 1);
     CHECK(total.flops == 2 * 3 * 64 * 40);
-    CHECK(total.bytes == static_cast<double>(w->bytes()) + 3 * 40 * 2 /* x */ + 3 * 5 * 8 +
-                             2 * 3 * (4 + 8));
+    CHECK(total.bytes ==
+          static_cast<double>(w->bytes()) + 3 * 40 * 2 /* x */ + 3 * 5 * 8 + 2 * 3 * (4 + 8));
 }
 
 TEST_CASE("profiles add up") {

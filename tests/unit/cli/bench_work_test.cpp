@@ -49,8 +49,9 @@ TEST_CASE("a step of a mixture reads as many experts as its rows reach at random
     const double kv = 100.0 * 32 * 2 * 1024 * 2;
     const double rest = layer_elements(model, 0) * 2 + head;
     const auto decode = [&](std::uint64_t rows) {
-        return work("decode", {}, model,
-                    {.tokens_computed = rows, .steps = 1, .keys = 100.0 * static_cast<double>(rows)})
+        return work(
+                   "decode", {}, model,
+                   {.tokens_computed = rows, .steps = 1, .keys = 100.0 * static_cast<double>(rows)})
             .bytes;
     };
     CHECK(decode(1) == doctest::Approx(rest + kv + 2 * expert));

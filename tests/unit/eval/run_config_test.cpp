@@ -122,8 +122,9 @@ TEST_CASE("what a run computes on") {
 
     CHECK(problems_of(parallel(R"("tensor": "all")")).find("\"auto\"") != std::string::npos);
     CHECK(problems_of(parallel(R"("tensor": 0)")).find("/parallel/tensor") != std::string::npos);
-    for (const char* wrong : {R"("device_transport": "mpi")", R"("gpu_memory_fraction": 1.5)",
-                              R"("gpu_memory_fraction": 0)", R"("device": "gpu")", R"("device_timeout": 0)"})
+    for (const char* wrong :
+         {R"("device_transport": "mpi")", R"("gpu_memory_fraction": 1.5)",
+          R"("gpu_memory_fraction": 0)", R"("device": "gpu")", R"("device_timeout": 0)"})
         CHECK(problems_of(parallel(wrong)).find("/parallel/") != std::string::npos);
 }
 

@@ -11,8 +11,8 @@ using namespace muster;
 namespace {
 
 const std::vector<std::string> kNames = {
-    "llama-biases",       "llama-bf16-sharded", "llama-f16",       "llama-one-kv-head",
-    "llama-rope-dynamic", "mistral-window",     "mixtral",         "mixtral-stacked",
+    "llama-biases",       "llama-bf16-sharded", "llama-f16",        "llama-one-kv-head",
+    "llama-rope-dynamic", "mistral-window",     "mixtral",          "mixtral-stacked",
     "qwen3-moe-bf16",     "qwen2-upper-window", "qwen3-bf16-biases"};
 const std::vector<std::int32_t> kPages = {5, 2, 9};
 

@@ -316,8 +316,9 @@ TEST_CASE("mixtures of experts") {
     CHECK(mixtral.rope.theta == 1e6);
     CHECK(mixtral.sliding_window == 0);
     CHECK_FALSE(mixtral.qk_norm);
-    CHECK(load(R"("sliding_window": 4096, "rope_theta": 5e5)", "MixtralForCausalLM").sliding_window ==
-          4096);
+    CHECK(
+        load(R"("sliding_window": 4096, "rope_theta": 5e5)", "MixtralForCausalLM").sliding_window ==
+        4096);
     CHECK(load(R"("rope_theta": 5e5)", "MixtralForCausalLM").rope.theta == 5e5);
 
     const std::string qwen = "Qwen3MoeForCausalLM";

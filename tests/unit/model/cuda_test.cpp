@@ -45,9 +45,10 @@ double mean_distance(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 const std::vector<std::string> kNames = {
-    "llama-bf16-sharded", "llama-f16",  "llama-gqa-tied",       "llama-rope-dynamic",
-    "mistral-window",     "qwen2-bf16", "qwen3-listed-windows", "qwen3-bf16-biases",
-    "mixtral",            "mixtral-stacked", "qwen3-moe-bf16"};
+    "llama-bf16-sharded",   "llama-f16",         "llama-gqa-tied",
+    "llama-rope-dynamic",   "mistral-window",    "qwen2-bf16",
+    "qwen3-listed-windows", "qwen3-bf16-biases", "mixtral",
+    "mixtral-stacked",      "qwen3-moe-bf16"};
 const std::vector<std::int32_t> kPages = {5, 2, 9};
 
 }  // namespace

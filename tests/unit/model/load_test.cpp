@@ -129,9 +129,10 @@ TEST_CASE("a mixture's memory is planned, its tensors are known and its missing 
           std::string::npos);
     RandomCheckpoint more;
     more.experts = 3;
-    CHECK(load_error(more, [](ModelConfig& c) { c.num_experts = 4; })
-              .find("block_sparse_moe.gate.weight has shape [3, 72]; config.json implies [4, 72]") !=
-          std::string::npos);
+    CHECK(
+        load_error(more, [](ModelConfig& c) { c.num_experts = 4; })
+            .find("block_sparse_moe.gate.weight has shape [3, 72]; config.json implies [4, 72]") !=
+        std::string::npos);
 }
 
 TEST_CASE("a mixture's flops are those of the experts that a token goes to") {

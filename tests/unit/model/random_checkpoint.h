@@ -1,5 +1,6 @@
 #pragma once
-// Writes small random checkpoints of any shape, Llama's or with a mixture of experts Mixtral's: config.json and one safetensors file.
+// Writes small random checkpoints of any shape, Llama's or with a mixture of experts Mixtral's:
+// config.json and one safetensors file.
 
 #include <unistd.h>
 
@@ -17,7 +18,8 @@
 struct RandomCheckpoint {
     std::int64_t hidden = 72, intermediate = 88, layers = 2, heads = 8, kv_heads = 4, head_dim = 12,
                  vocab = 301;
-    std::int64_t experts = 0, experts_per_token = 2;  ///< 0 experts: none, and then no biases either
+    std::int64_t experts = 0,
+                 experts_per_token = 2;  ///< 0 experts: none, and then no biases either
     bool biases = false, tied = false;
     bool useless_head = false;  ///< a head although the embeddings are tied
     std::string embeddings_name = "model.embed_tokens.weight";
