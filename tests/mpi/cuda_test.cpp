@@ -28,6 +28,17 @@ unsigned common_seed() {
     return seed;
 }
 
+/// Normal random numbers, the same on ranks whose generators are.
+struct NormalFloats {
+    std::mt19937& random;
+    std::vector<float> operator()(std::int64_t n) const {
+        std::vector<float> values(static_cast<std::size_t>(n));
+        std::normal_distribution<float> normal;
+        for (float& value : values) value = normal(random);
+        return values;
+    }
+};
+
 TestModel::MakeBackend on_device(bool tp_invariant,
                                  DeviceTransport transport = DeviceTransport::staged,
                                  bool record_steps = true) {
@@ -80,12 +91,7 @@ TEST_CASE("sums over ranks have the same bits in small and in large calls") {
             constexpr std::int64_t kRows = 301, kK = 16;
             const std::int64_t kN = round == 0 ? 501 : 504;
             std::mt19937 random(seed);
-            std::normal_distribution<float> normal;
-            const auto floats = [&](std::int64_t n) {
-                std::vector<float> values(static_cast<std::size_t>(n));
-                for (float& value : values) value = normal(random);
-                return values;
-            };
+            const NormalFloats floats{random};
             const std::vector<float> x = floats(kRows * kK), w = floats(kN * kK), bias = floats(kN),
                                      before = floats(kRows * kN);
             const std::int64_t mine = kK / group.size();
@@ -169,12 +175,7 @@ TEST_CASE(
     constexpr int kExperts = 5;
     constexpr auto kCount = static_cast<std::size_t>(kExperts);
     std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    const auto floats = [&](std::int64_t n) {
-        std::vector<float> values(static_cast<std::size_t>(n));
-        for (float& value : values) value = normal(random);
-        return values;
-    };
+    const NormalFloats floats{random};
     const std::vector<float> x = floats(kRows * kHidden), logits = floats(kRows * kExperts),
                              before = floats(kRows * kHidden);
     std::vector<std::vector<float>> gates, ups, downs;
