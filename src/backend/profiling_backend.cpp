@@ -193,9 +193,12 @@ void ProfilingBackend::prepare_attention(const Tensor& qkv, const RmsNorm& q_nor
           });
 }
 
-void ProfilingBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
-    count({"copy_kv_page"}, {0, 2 * bytes_of(cache.row_range(0, 1))},
-          [&] { inner_.copy_kv_page(cache, from, to); });
+void ProfilingBackend::copy_kv_pages(std::span<const Tensor> caches,
+                                     std::span<const PageCopy> copies) {
+    double page = 0;
+    for (const Tensor& cache : caches) page += bytes_of(cache.row_range(0, 1));
+    count({"copy_kv_pages"}, {0, 2 * page * static_cast<double>(copies.size())},
+          [&] { inner_.copy_kv_pages(caches, copies); });
 }
 
 void ProfilingBackend::attention(const Tensor& q, const Tensor& keys, const Tensor& values,

@@ -151,12 +151,8 @@ KvCache Decoder::make_kv_cache(std::int32_t num_pages) {
 }
 
 void Decoder::copy_kv_pages(KvCache& kv, std::span<const PageCopy> copies) {
-    for (std::size_t layer = 0; layer < kv.keys.size(); ++layer) {
-        for (const PageCopy& copy : copies) {
-            backend_.copy_kv_page(kv.keys[layer], copy.from, copy.to);
-            backend_.copy_kv_page(kv.values[layer], copy.from, copy.to);
-        }
-    }
+    backend_.copy_kv_pages(kv.keys, copies);
+    backend_.copy_kv_pages(kv.values, copies);
 }
 
 void Decoder::check(const StepBatch& batch, const KvCache& kv) const {

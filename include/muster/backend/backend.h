@@ -65,6 +65,11 @@ struct AttentionSequence {
     std::span<const std::int32_t> pages;
 };
 
+/// A page of keys and values to be copied onto another one.
+struct PageCopy {
+    std::int32_t from = 0, to = 0;
+};
+
 /// A logit asked for besides the log-sum-exp: row of `x`, global vocabulary id.
 struct LogitTarget {
     std::int32_t row = 0;
@@ -227,8 +232,10 @@ class Backend {
                                    const Tensor& cos_sin,
                                    std::span<const AttentionSequence> sequences,
                                    std::int64_t head_dim, const Tensor& keys, const Tensor& values);
-    /// Page `to` of a cache of keys or values becomes a copy of page `from`.
-    virtual void copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) = 0;
+    /// In every cache of keys or values, page `to` becomes a copy of page `from`: one copy after
+    /// the other, so that a page may be read first and written later.
+    virtual void copy_kv_pages(std::span<const Tensor> caches,
+                               std::span<const PageCopy> copies) = 0;
     /// Causal attention. q [rows, heads·d] f32 (view allowed) over pages; `window` > 0 keeps the
     /// last `window` keys, self included. out [rows, heads·d] compute. heads = q columns /
     /// head_dim, a multiple of the kv heads.

@@ -23,11 +23,6 @@ struct KvCache {
     std::vector<Tensor> keys, values;
 };
 
-/// One page of every layer's keys and values to be copied.
-struct PageCopy {
-    std::int32_t from = 0, to = 0;
-};
-
 /// The packed rows of one step.
 struct StepBatch {
     std::vector<std::int32_t> tokens;          ///< [rows]

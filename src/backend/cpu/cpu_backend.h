@@ -41,7 +41,7 @@ class CpuBackend : public Backend {
     void rope(const Tensor& x, const Tensor& cos_sin, std::int64_t head_dim) override;
     void store_kv(const Tensor& k, const Tensor& v, std::span<const AttentionSequence> sequences,
                   std::int64_t head_dim, const Tensor& keys, const Tensor& values) override;
-    void copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) override;
+    void copy_kv_pages(std::span<const Tensor> caches, std::span<const PageCopy> copies) override;
     void attention(const Tensor& q, const Tensor& keys, const Tensor& values,
                    std::span<const AttentionSequence> sequences, std::int64_t head_dim, float scale,
                    std::int64_t window, const Tensor& out) override;

@@ -72,14 +72,18 @@ void CpuBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids,
     }
 }
 
-void CpuBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
-    const std::int32_t ids[] = {from, to};
-    check_ids(ids, cache.size(0), "copy_kv_page");
-    const std::size_t bytes =
-        static_cast<std::size_t>(cache.size(1) * cache.size(2)) * size_of(cache.dtype());
-    auto* pages = static_cast<std::byte*>(cache.data());
-    std::memcpy(pages + static_cast<std::size_t>(to) * bytes,
-                pages + static_cast<std::size_t>(from) * bytes, bytes);
+void CpuBackend::copy_kv_pages(std::span<const Tensor> caches, std::span<const PageCopy> copies) {
+    for (const Tensor& cache : caches) {
+        const std::size_t bytes =
+            static_cast<std::size_t>(cache.size(1) * cache.size(2)) * size_of(cache.dtype());
+        auto* pages = static_cast<std::byte*>(cache.data());
+        for (const auto& [from, to] : copies) {
+            const std::int32_t ids[] = {from, to};
+            check_ids(ids, cache.size(0), "copy_kv_pages");
+            std::memcpy(pages + static_cast<std::size_t>(to) * bytes,
+                        pages + static_cast<std::size_t>(from) * bytes, bytes);
+        }
+    }
 }
 
 }  // namespace muster::cpu

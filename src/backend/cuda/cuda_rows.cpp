@@ -1,6 +1,8 @@
 // Operations that treat every row by itself.
 
-#include "cuda/check.h"
+#include <algorithm>
+#include <unordered_set>
+
 #include "cuda/cuda_backend.h"
 #include "cuda/heads.h"
 #include "cuda/norm.h"
@@ -16,6 +18,20 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t rows, const char*
     for (const std::int32_t id : ids) {
         if (id < 0 || id >= rows) throw InternalError(cat(operation, ": row ", id, " of ", rows));
     }
+}
+
+/// How many copies from the first on may be done at once: none writes a page that another one reads
+/// or writes.
+std::size_t independent_copies(std::span<const PageCopy> copies) {
+    std::unordered_set<std::int32_t> read, written;
+    std::size_t count = 0;
+    for (const auto& [from, to] : copies.first(std::min(copies.size(), kMostPageCopies))) {
+        if (written.count(from) > 0 || written.count(to) > 0 || read.count(to) > 0) break;
+        read.insert(from);
+        written.insert(to);
+        ++count;
+    }
+    return count;
 }
 
 }  // namespace
@@ -69,16 +85,22 @@ void CudaBackend::gather_rows(const Tensor& x, std::span<const std::int32_t> ids
                       out.data(), out.row_stride(), stream_);
 }
 
-void CudaBackend::copy_kv_page(const Tensor& cache, std::int32_t from, std::int32_t to) {
-    const std::int32_t ids[] = {from, to};
-    check_ids(ids, cache.size(0), "copy_kv_page");
-    const std::size_t bytes =
-        static_cast<std::size_t>(cache.size(1) * cache.size(2)) * size_of(cache.dtype());
-    auto* pages = static_cast<std::byte*>(cache.data());
-    check(cudaMemcpyAsync(pages + static_cast<std::size_t>(to) * bytes,
-                          pages + static_cast<std::size_t>(from) * bytes, bytes,
-                          cudaMemcpyDeviceToDevice, stream_),
-          "cudaMemcpyAsync of a page");
+void CudaBackend::copy_kv_pages(std::span<const Tensor> caches, std::span<const PageCopy> copies) {
+    for (const Tensor& cache : caches) {
+        for (const auto& [from, to] : copies) {
+            const std::int32_t ids[] = {from, to};
+            check_ids(ids, cache.size(0), "copy_kv_pages");
+        }
+    }
+    while (!copies.empty()) {
+        const std::span<const PageCopy> run = copies.first(independent_copies(copies));
+        for (const Tensor& cache : caches)
+            copy_pages(
+                run,
+                cache.size(1) * cache.size(2) * static_cast<std::int64_t>(size_of(cache.dtype())),
+                cache.data(), stream_);
+        copies = copies.subspan(run.size());
+    }
 }
 
 }  // namespace muster::cuda

@@ -1,10 +1,14 @@
-// One block per row. A thread takes four neighbours at a time, by one instruction or one by one.
+// One block per row, but for copies of pages. A thread takes four neighbours at a time, by one
+// instruction or one by one.
 
 #include "cuda/rows.h"
 
+#include <algorithm>
+
 #include "cuda/elements.cuh"
 #include "cuda/launch.cuh"
-#include "muster/backend/backend.h"
+#include "muster/base/error.h"
+#include "muster/base/text.h"
 
 namespace muster::cuda {
 
@@ -84,6 +88,28 @@ __global__ void store_kv_kernel(const float* k, std::int64_t k_stride, const flo
     }
 }
 
+struct PageCopies {
+    PageCopy at[kMostPageCopies];
+};
+constexpr int kCopyThreads = 256, kCopiesOfThread = 4;
+
+/// blockIdx.y: the copy; a thread takes kCopiesOfThread chunks of 16 bytes.
+__global__ void copy_pages_kernel(const __grid_constant__ PageCopies copies, std::int64_t chunks,
+                                  uint4* cache) {
+    const PageCopy copy = copies.at[blockIdx.y];
+    const uint4* from = cache + copy.from * chunks;
+    uint4* to = cache + copy.to * chunks;
+    const std::int64_t first =
+        std::int64_t{blockIdx.x} * (kCopyThreads * kCopiesOfThread) + threadIdx.x;
+    uint4 held[kCopiesOfThread];
+#pragma unroll
+    for (int i = 0; i < kCopiesOfThread; ++i)
+        if (first + i * kCopyThreads < chunks) held[i] = from[first + i * kCopyThreads];
+#pragma unroll
+    for (int i = 0; i < kCopiesOfThread; ++i)
+        if (first + i * kCopyThreads < chunks) to[first + i * kCopyThreads] = held[i];
+}
+
 }  // namespace
 
 void embed(DType type, const void* table, const std::int32_t* ids, std::int64_t rows,
@@ -135,6 +161,20 @@ void store_kv(DType type, const float* k, std::int64_t k_stride, const float* v,
                threads_for_row(kv_heads * ((d + 3) / 4 * 4)), 0, stream, k, k_stride, v, v_stride,
                places, kv_heads, d, whole, static_cast<T*>(keys), static_cast<T*>(values));
     });
+}
+
+void copy_pages(std::span<const PageCopy> copies, std::int64_t page_bytes, void* cache,
+                cudaStream_t stream) {
+    if (copies.empty() || page_bytes == 0) return;
+    if (copies.size() > kMostPageCopies || page_bytes % 16 != 0)
+        throw InternalError(cat("copy_pages: ", copies.size(), " pages of ", page_bytes, " bytes"));
+    PageCopies arguments{};
+    std::copy(copies.begin(), copies.end(), arguments.at);
+    const std::int64_t chunks = page_bytes / 16;
+    launch("copy_pages", copy_pages_kernel,
+           dim3(blocks_for(chunks, kCopyThreads * kCopiesOfThread),
+                static_cast<unsigned>(copies.size())),
+           kCopyThreads, 0, stream, arguments, chunks, static_cast<uint4*>(cache));
 }
 
 }  // namespace muster::cuda

@@ -3,9 +3,11 @@
 
 #include <cuda_runtime.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
-#include "muster/tensor/dtype.h"
+#include "muster/backend/backend.h"
 
 namespace muster::cuda {
 
@@ -30,5 +32,12 @@ struct RowPlace {
 void store_kv(DType type, const float* k, std::int64_t k_stride, const float* v,
               std::int64_t v_stride, const RowPlace* places, std::int64_t rows,
               std::int64_t kv_heads, std::int64_t d, void* keys, void* values, cudaStream_t stream);
+
+/// Copies of one launch: they are arguments of the kernel.
+inline constexpr std::size_t kMostPageCopies = 256;
+/// Does up to kMostPageCopies copies at once, in a cache whose pages take `page_bytes`, a multiple
+/// of 16. No page that is written may be read or written by another copy.
+void copy_pages(std::span<const PageCopy> copies, std::int64_t page_bytes, void* cache,
+                cudaStream_t stream);
 
 }  // namespace muster::cuda

@@ -235,10 +235,8 @@ void Scene::check_shared_pages(const std::string& name) const {
     append_rows(0, 0, begin, qkv);
     const AttentionSequence prefix{0, static_cast<std::int32_t>(begin), 0, second};
     step(backend, qkv, {&prefix, 1}, keys, values);
-    for (const std::int32_t page : {9, 2}) {
-        backend->copy_kv_page(keys, 7, page);
-        backend->copy_kv_page(values, 7, page);
-    }
+    const PageCopy copies[] = {{7, 9}, {7, 2}};
+    backend->copy_kv_pages(std::vector<Tensor>{keys, values}, copies);
     qkv.clear();
     std::vector<AttentionSequence> sequences;
     const auto rows = static_cast<std::int32_t>(length - begin);

@@ -75,8 +75,9 @@ TEST_CASE("attention is counted by the keys that its rows see and its sequences 
     const Tensor k = backend.tensor(input.floats(kRows * 16), {kRows, 16});
     backend.profiling->store_kv(k, k, sequences, kDim, keys, values);
     CHECK(backend.total({"store_kv"}).bytes == kRows * 16 * 2 * (4 + 2));
-    backend.profiling->copy_kv_page(keys, 0, 2);
-    CHECK(backend.total({"copy_kv_page"}).bytes == 2 * kKvPageTokens * 16 * 2);
+    const PageCopy copies[] = {{0, 2}, {1, 0}, {2, 1}};
+    backend.profiling->copy_kv_pages(std::vector<Tensor>{keys, values}, copies);
+    CHECK(backend.total({"copy_kv_pages"}).bytes == 2 * 3 * 2 * kKvPageTokens * 16 * 2);
 }
 
 TEST_CASE("fused operations are counted as one each, and reach the backend as such") {

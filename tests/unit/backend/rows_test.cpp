@@ -200,3 +200,36 @@ TEST_CASE("a table whose bytes are not aligned is copied") {
         CHECK_THROWS_AS(backend->load_vector(line, 2, 7), InternalError);
     }
 }
+
+TEST_CASE("pages are copied one after the other") {
+    RandomInput input;
+    // A page is copied onto one that was read before, a copy is copied, a page is written twice.
+    std::vector<PageCopy> copies = {{0, 5}, {3, 0}, {0, 7}, {2, 5}, {5, 1}, {1, 2}};
+    // More than one kernel takes, all of the same page.
+    for (std::int32_t to = 8; to < 320; ++to) copies.push_back({6, to});
+    constexpr std::int64_t kPages = 320, kWidth = 40;
+    for (const std::string& name : backend_names()) {
+        CAPTURE(name);
+        TestBackend backend(name);
+        for (const DType dtype : kFloatTypes) {
+            const Shape shape{kPages, kKvPageTokens, kWidth};
+            std::vector<Tensor> caches;
+            std::vector<std::vector<float>> expected;
+            for (int i = 0; i < 2; ++i) {
+                caches.push_back(backend.tensor(input.floats(num_elements(shape)), shape, dtype));
+                std::vector<float> values = backend.values(caches.back());
+                for (const auto& [from, to] : copies)
+                    std::copy_n(values.begin() + from * kKvPageTokens * kWidth,
+                                kKvPageTokens * kWidth,
+                                values.begin() + to * kKvPageTokens * kWidth);
+                expected.push_back(std::move(values));
+            }
+            backend->copy_kv_pages(caches, copies);
+            for (std::size_t i = 0; i < caches.size(); ++i)
+                CHECK(same_bits(backend.values(caches[i]), expected[i]));
+        }
+        const Tensor cache = backend.poisoned({2, kKvPageTokens, kWidth});
+        for (const PageCopy bad : {PageCopy{0, 2}, PageCopy{-1, 1}})
+            CHECK_THROWS_AS(backend->copy_kv_pages({&cache, 1}, {&bad, 1}), InternalError);
+    }
+}
