@@ -76,14 +76,15 @@ __global__ void __launch_bounds__(kMaxThreads, min_blocks(kParts, kFours))
     const auto place = [&](int f) {
         return 4 * static_cast<std::int64_t>(threadIdx.x + f * blockDim.x);
     };
-    // Where registers hold all that is loaded, threads beyond the row's end read its last four in
-    // vain: a branch would keep loads waiting for each other.
+    // Where registers hold all that is loaded, threads beyond the row's end load the last four in
+    // vain: a branch would keep loads waiting for each other. Of x, which another thread may be
+    // writing by then, they take the weight's instead.
     constexpr bool kAllFits = kFours < kMaxFours;
     float x[kFours][4] = {}, factors[kFours][4] = {}, squares = 0;
     for (int f = 0; f < kFours; ++f) {
         if (!kAllFits && place(f) >= call.n) continue;
         const std::int64_t at = place(f) < call.n ? place(f) : call.n - 4;
-        load4(from, at, call.n, true, x[f]);
+        load4(place(f) < call.n ? from : call.weight, at, call.n, true, x[f]);
         if (kAllFits) load4(call.weight, at, call.n, true, factors[f]);
         if constexpr (kParts > 0) {
             float sum[4], bias[4];
