@@ -75,7 +75,7 @@ __global__ void mark_difference_kernel(const std::uint32_t* a, const std::uint32
     const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
     for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
          i < words; i += step)
-        if (a[i] != b[i]) *differs = 1;
+        if (a[i] != b[i]) atomicExch(differs, 1);
 }
 
 /// Enough blocks to fill a device, no more than the rows need.
