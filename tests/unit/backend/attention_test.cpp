@@ -411,18 +411,19 @@ TEST_CASE("a cache that does not fit is refused") {
     for (const std::string& name : backend_names()) {
         CAPTURE(name);
         TestBackend backend(name);
-        const Tensor cache = backend.poisoned({2, kKvPageTokens, 16});
+        const Tensor keys = backend.poisoned({2, kKvPageTokens, 16}),
+                     values = backend.poisoned({2, kKvPageTokens, 16});
         const Tensor other = backend.poisoned({2, kKvPageTokens, 16}, DType::bf16);
         const Tensor rows = backend.tensor(std::vector<float>(16), {1, 16});
         const std::vector<std::int32_t> pages = {0}, beyond = {2};
         const AttentionSequence good{0, 1, 0, pages}, bad_page{0, 1, 0, beyond},
             long_one{0, 1, 64, pages};
         const auto attend = [&](const AttentionSequence& sequence, std::int64_t d, float scale) {
-            backend->attention(rows, cache, cache, {&sequence, 1}, d, scale, 0, rows);
+            backend->attention(rows, keys, values, {&sequence, 1}, d, scale, 0, rows);
         };
-        CHECK_NOTHROW(backend->store_kv(rows, rows, {&good, 1}, 8, cache, cache));
-        CHECK_THROWS_AS(backend->store_kv(rows, rows, {&good, 1}, 8, cache, other), InternalError);
-        CHECK_THROWS_AS(backend->store_kv(rows, rows, {&bad_page, 1}, 8, cache, cache),
+        CHECK_NOTHROW(backend->store_kv(rows, rows, {&good, 1}, 8, keys, values));
+        CHECK_THROWS_AS(backend->store_kv(rows, rows, {&good, 1}, 8, keys, other), InternalError);
+        CHECK_THROWS_AS(backend->store_kv(rows, rows, {&bad_page, 1}, 8, keys, values),
                         InternalError);
         CHECK_NOTHROW(attend(good, 8, 1));
         CHECK_THROWS_AS(attend(good, 3, 1), InternalError);

@@ -211,12 +211,13 @@ TEST_CASE("matmul_add_norm of more rows than a device adds up at once") {
 TEST_CASE("prepare_attention refuses what does not fit") {
     TestBackend backend("cuda");
     const Tensor qkv = backend.poisoned({3, 4 * 16}), angles = backend.poisoned({3, 16}),
-                 cache = backend.poisoned({2, kKvPageTokens, 16});
+                 keys = backend.poisoned({2, kKvPageTokens, 16}),
+                 values = backend.poisoned({2, kKvPageTokens, 16});
     const std::vector<std::int32_t> good = {1}, bad = {2};
     const auto prepare = [&](const Tensor& x, const Tensor& cos_sin,
                              const std::vector<std::int32_t>& pages, const RmsNorm& norm) {
         const AttentionSequence sequence{0, 3, 0, pages};
-        backend->prepare_attention(x, norm, {}, cos_sin, {&sequence, 1}, 16, cache, cache);
+        backend->prepare_attention(x, norm, {}, cos_sin, {&sequence, 1}, 16, keys, values);
     };
     CHECK_NOTHROW(prepare(qkv, angles, good, {}));
     CHECK_THROWS_AS(prepare(qkv, angles, bad, {}), InternalError);
