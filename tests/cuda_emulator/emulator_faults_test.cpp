@@ -4,8 +4,6 @@
 #include <cuda_runtime.h>
 #include <doctest/doctest.h>
 #include <emulated_ptx.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -13,44 +11,14 @@
 #include <vector>
 
 #include "cuda/ptx.cuh"
+#include "end_of_child.h"
+
+using muster::test::End;
+using muster::test::end_of;
+using muster::test::says;
 
 namespace {
 
-struct End {
-    int signal = 0;  ///< that ended the child; 0 if it left by itself
-    std::string said;
-};
-
-/// Runs `mistake` in a child without doctest's signal handlers.
-template <typename Mistake>
-End end_of(const Mistake& mistake) {
-    int pipe_ends[2];
-    REQUIRE(pipe(pipe_ends) == 0);
-    std::fflush(nullptr);
-    const pid_t child = fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-        for (const int signal : {SIGSEGV, SIGBUS, SIGABRT}) std::signal(signal, SIG_DFL);
-        dup2(pipe_ends[1], STDERR_FILENO);
-        close(pipe_ends[0]);
-        alarm(60);
-        mistake();
-        _exit(0);
-    }
-    close(pipe_ends[1]);
-    End end;
-    char buffer[512];
-    for (ssize_t n; (n = read(pipe_ends[0], buffer, sizeof(buffer))) > 0;)
-        end.said.append(buffer, static_cast<std::size_t>(n));
-    close(pipe_ends[0]);
-    int status = 0;
-    REQUIRE(waitpid(child, &status, 0) == child);
-    if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
-    return end;
-}
-bool says(const End& end, const char* words) {
-    return end.said.find(words) != std::string::npos;
-}
 template <typename... Parameters, typename... Arguments>
 void run(void (*kernel)(Parameters...), unsigned threads, Arguments... arguments) {
     const cudaLaunchConfig_t config{2, threads, 1024, nullptr, nullptr, 0};

@@ -16,25 +16,25 @@
 
 #include "emulated_ptx.h"
 #include "parts.h"
+#include "races.h"
 
 uint3 threadIdx, blockIdx;
 dim3 blockDim, gridDim;
 
 namespace emulator {
-namespace {
 
-constexpr std::size_t kStackBytes = 256 << 10;
+const KernelThread* running_thread = nullptr;
+
+namespace {
 
 struct AsyncCopy {
     void* to;
     const void* from;
     int read;
 };
-struct Fiber {
+struct Fiber : KernelThread {
     jmp_buf at;
-    std::unique_ptr<unsigned char[]> stack{new unsigned char[kStackBytes]};
     uint3 index;
-    unsigned number = 0;
     bool started = false, done = false, released = false;
     unsigned meets = 0;  ///< the mask it waits for in its warp; 0: it does not
     std::vector<AsyncCopy> open_group;
@@ -60,6 +60,7 @@ void open_barrier() {
     if (at_barrier == 0 || at_barrier != alive) return;
     at_barrier = 0;
     ++barrier_round;
+    if (races::on) races::sync_block();
     votes[barrier_round % 2] = false;
 }
 
@@ -73,7 +74,7 @@ void run_fiber() {
 }
 
 void resume(Fiber& fiber) {
-    running = &fiber;
+    running_thread = running = &fiber;
     threadIdx = fiber.index;
     if (_setjmp(scheduler) != 0) return;
     if (fiber.started) _longjmp(fiber.at, 1);
@@ -81,7 +82,7 @@ void resume(Fiber& fiber) {
     ucontext_t context;
     getcontext(&context);
     context.uc_stack.ss_sp = fiber.stack.get();
-    context.uc_stack.ss_size = kStackBytes;
+    context.uc_stack.ss_size = Fiber::kStackBytes;
     context.uc_link = nullptr;
     makecontext(&context, run_fiber, 0);
     setcontext(&context);
@@ -93,6 +94,7 @@ void yield() {
 
 void run_block(std::size_t shared_bytes) {
     std::memset(shared, 0xff, shared_bytes);
+    if (races::on) races::begin_block();
     alive = num_threads;
     at_barrier = 0;
     votes[0] = votes[1] = false;
@@ -102,7 +104,7 @@ void run_block(std::size_t shared_bytes) {
         Fiber& fiber = *fibers[i];
         fiber.number = i;
         fiber.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y};
-        fiber.started = fiber.done = fiber.released = false;
+        fiber.started = fiber.done = fiber.released = fiber.in_kernel = false;
         fiber.meets = 0;
         fiber.open_group.clear();
         fiber.groups.clear();
@@ -121,22 +123,29 @@ void run_block(std::size_t shared_bytes) {
                 "instruction that others wait at");
         }
     }
-    running = nullptr;
+    running_thread = running = nullptr;
 }
 
 }  // namespace
 
-void run_grid(dim3 grid, dim3 block, std::size_t shared_bytes, const std::function<void()>& of) {
-    body = &of;
-    gridDim = grid;
-    blockDim = block;
-    num_threads = block.x * block.y * block.z;
-    for (unsigned z = 0; z < grid.z; ++z)
-        for (unsigned y = 0; y < grid.y; ++y)
-            for (unsigned x = 0; x < grid.x; ++x) {
+void run_grid(const Launch& launch) {
+    body = &launch.body;
+    gridDim = launch.grid;
+    blockDim = launch.block;
+    num_threads = blockDim.x * blockDim.y * blockDim.z;
+    if (races::on) races::begin_launch(launch);
+    for (unsigned z = 0; z < gridDim.z; ++z)
+        for (unsigned y = 0; y < gridDim.y; ++y)
+            for (unsigned x = 0; x < gridDim.x; ++x) {
                 blockIdx = {x, y, z};
-                run_block(shared_bytes);
+                run_block(launch.shared_bytes);
             }
+}
+void enter_kernel() {
+    running->in_kernel = true;
+}
+void note_atomic(const void* at, std::size_t bytes) {
+    if (races::on) races::adds(at, bytes);
 }
 void run_threads_backwards(bool on) {
     backwards = on;
@@ -169,7 +178,7 @@ bool meet_block(bool vote) {
     return votes[round % 2];
 }
 
-void meet_warp(unsigned mask) {
+void meet_warp(unsigned mask, bool ordered) {
     const unsigned first = running->number / 32 * 32;
     const unsigned present =
         num_threads - first >= 32 ? 0xffffffffu : (1u << (num_threads - first)) - 1;
@@ -184,6 +193,7 @@ void meet_warp(unsigned mask) {
     for (unsigned i = 0; all && i < 32; ++i)
         if ((mask >> i & 1u) != 0 && fibers[first + i]->meets != mask) all = false;
     if (all) {
+        if (ordered && races::on) races::sync_warp(running->number / 32, mask);
         warp.arrived &= ~mask;
         for (unsigned i = 0; i < 32; ++i)
             if ((mask >> i & 1u) != 0) fibers[first + i]->released = true;
@@ -194,6 +204,10 @@ void meet_warp(unsigned mask) {
     progress = true;
 }
 
+void sync_warp(unsigned mask) {
+    meet_warp(mask, true);
+}
+
 // --- asynchronous copies
 // --------------------------------------------------------------------------
 void copy_async_16(void* to, const void* from, int read) {
@@ -201,6 +215,7 @@ void copy_async_16(void* to, const void* from, int read) {
         (read > 0 && reinterpret_cast<std::uintptr_t>(from) % 16 != 0))
         fail("cp.async: an address is not aligned to 16 bytes");
     if (read < 0 || read > 16) fail("cp.async: reads more than it copies");
+    if (races::on) races::starts_copy(to, from, read);
     std::memset(to, 0xff, 16);
     running->open_group.push_back({to, from, read});
 }
@@ -211,6 +226,7 @@ void copy_async_commit() {
 void copy_async_wait(std::size_t pending) {
     for (; running->groups.size() > pending; running->groups.pop_front()) {
         for (const AsyncCopy& copy : running->groups.front()) {
+            if (races::on) races::ends_copy(copy.to, copy.from, copy.read);
             std::memset(copy.to, 0, 16);
             if (copy.read > 0) std::memcpy(copy.to, copy.from, static_cast<std::size_t>(copy.read));
         }

@@ -12,10 +12,21 @@
 namespace emulator {
 namespace {
 
+struct Block {
+    std::size_t size;                            ///< from its offset to where the next one may be
+    std::size_t bytes;                           ///< that were asked for
+    std::map<std::size_t, std::size_t> parts{};  ///< handed out, by offset
+    bool cut_up = false;                         ///< only its parts may be touched
+};
 struct Region {
     unsigned char* base = nullptr;
     std::size_t used = 0;  ///< bytes up to the end of the last allocation
-    std::map<std::size_t, std::size_t> blocks;
+    std::map<std::size_t, Block> blocks;
+    Extents extents;  ///< of the blocks; null: to be made
+
+    std::size_t offset(const void* at) const {
+        return static_cast<std::size_t>(static_cast<const unsigned char*>(at) - base);
+    }
 };
 Region& region() {
     static Region* made = [] {
@@ -36,6 +47,38 @@ void open_memory(bool open) {
         fail("mprotect of the device's memory");
 }
 
+const unsigned char* device_memory() {
+    return region().base;
+}
+
+Extents live_extents() {
+    Region& r = region();
+    if (r.extents == nullptr) {
+        std::vector<Extent> all;
+        for (const auto& [begin, block] : r.blocks) {
+            if (!block.cut_up) all.push_back({r.base + begin, r.base + begin + block.bytes});
+            for (const auto& [at, bytes] : block.parts)
+                all.push_back({r.base + at, r.base + at + bytes});
+        }
+        r.extents = std::make_shared<const std::vector<Extent>>(std::move(all));
+    }
+    return r.extents;
+}
+
+void hand_out(const void* begin, std::size_t bytes, bool out) {
+    Region& r = region();
+    const std::size_t at = r.offset(begin);
+    const auto behind = r.blocks.upper_bound(at);
+    if (behind == r.blocks.begin()) fail("memory is handed out that is not allocated");
+    Block& block = std::prev(behind)->second;
+    block.cut_up = true;
+    if (out)
+        block.parts[at] = bytes;
+    else
+        block.parts.erase(at);
+    r.extents = nullptr;
+}
+
 }  // namespace emulator
 
 using namespace emulator;
@@ -44,12 +87,13 @@ cudaError_t cudaMalloc(void** pointer, std::size_t bytes) {
     Region& r = region();
     const std::size_t size = (std::max<std::size_t>(bytes, 1) + 511) / 512 * 512;
     std::size_t at = 0;
-    for (const auto& [begin, length] : r.blocks) {
+    for (const auto& [begin, block] : r.blocks) {
         if (begin - at >= size) break;
-        at = begin + length;
+        at = begin + block.size;
     }
     if (at + size > kDeviceBytes) return failed(cudaErrorMemoryAllocation);
-    r.blocks[at] = size;
+    r.blocks[at] = {size, bytes};
+    r.extents = nullptr;
     r.used = std::max(r.used, (at + size + 4095) / 4096 * 4096);
     open_memory(true);
     if (size <= std::size_t{64} << 20) std::memset(r.base + at, 0xff, size);
@@ -61,8 +105,8 @@ cudaError_t cudaFree(void* pointer) {
     if (pointer == nullptr) return cudaSuccess;
     cudaDeviceSynchronize();
     Region& r = region();
-    const auto at = static_cast<std::size_t>(static_cast<unsigned char*>(pointer) - r.base);
-    return r.blocks.erase(at) == 1 ? cudaSuccess : failed(cudaErrorInvalidValue);
+    r.extents = nullptr;
+    return r.blocks.erase(r.offset(pointer)) == 1 ? cudaSuccess : failed(cudaErrorInvalidValue);
 }
 cudaError_t cudaMallocHost(void** pointer, std::size_t bytes) {
     *pointer = std::malloc(bytes);
@@ -75,7 +119,7 @@ cudaError_t cudaFreeHost(void* pointer) {
 }
 cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
     std::size_t used = 0;
-    for (const auto& [begin, length] : region().blocks) used += length;
+    for (const auto& [begin, block] : region().blocks) used += block.size;
     *total_bytes = kDeviceBytes;
     *free_bytes = kDeviceBytes - used;
     return cudaSuccess;

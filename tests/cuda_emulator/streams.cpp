@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "parts.h"
+#include "races.h"
 
 namespace {
 /// False: not at its end yet, to be called again.
@@ -132,9 +133,13 @@ cudaError_t launch(const void* kernel, const cudaLaunchConfig_t& config,
         return failed(cudaErrorInvalidConfiguration);
     if (config.dynamicSmemBytes > most_shared) return failed(cudaErrorInvalidValue);
     if (++launches == hang_from()) held = true;
-    return enqueue(config.stream, [=, shared_bytes = config.dynamicSmemBytes] {
-        run_grid(grid, block, shared_bytes, body_of_thread);
-    });
+    const Launch queued{kernel,
+                        grid,
+                        block,
+                        config.dynamicSmemBytes,
+                        std::move(body_of_thread),
+                        races::on ? live_extents() : nullptr};
+    return enqueue(config.stream, [queued] { run_grid(queued); });
 }
 
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {

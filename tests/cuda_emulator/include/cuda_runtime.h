@@ -10,7 +10,9 @@
 //     reused too early shows;
 //   * device memory is unreadable for the host outside of copies and kernels, and starts as NaNs;
 //   * asynchronous copies to shared memory land when their thread waits for them, not before;
-//   * launch limits of sm_90: threads, shared memory (and the opt-in above 48 KiB), grid sizes.
+//   * launch limits of sm_90: threads, shared memory (and the opt-in above 48 KiB), grid sizes;
+//   * races and accesses outside of what is allocated, in kernels that are compiled for it
+//   (races.h).
 // What it is not: fast, parallel, or exact in the last bits of matrix instructions (products are
 // added in ascending order here).
 
@@ -22,6 +24,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -214,13 +217,24 @@ cudaError_t enqueue_until(cudaStream_t stream, std::function<bool()> operation);
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
 /// The dynamic shared memory of the running block.
 unsigned char* dynamic_shared();
-/// Waits for the live lanes of `mask` in this thread's warp.
-void meet_warp(unsigned mask);
 /// Waits for the live threads of the block; whether one of them voted.
 bool meet_block(bool vote = false);
-/// A word that every lane of the warp can see; lanes write their own.
-std::array<std::uint64_t, 32>& warp_words();
+/// Waits for the live lanes of `mask` in this thread's warp, and makes what they wrote visible to
+/// each other.
+void sync_warp(unsigned mask);
+/// The words of the live lanes of `mask`, of which each gives one: that of lane `source`, or
+/// `word` if it is not in the mask. As other exchanges, it makes no memory visible.
+std::uint64_t exchange_words(unsigned mask, std::uint64_t word, unsigned source);
+/// The lanes of `mask` that vote.
+unsigned ballot(unsigned mask, bool vote);
 unsigned lane();
+/// This thread has its arguments and begins with the kernel's code.
+void enter_kernel();
+/// This thread is about to read and write `bytes` at `at` in one piece.
+void note_atomic(const void* at, std::size_t bytes);
+/// From now on, kernels that are launched may touch these bytes of an allocation, and others that
+/// are handed out of it, but not the rest; `false`: they are taken back.
+void hand_out(const void* begin, std::size_t bytes, bool out);
 /// Threads of a block go on in descending order from now on, or ascending again: what depends on
 /// who comes first shows as a difference.
 void run_threads_backwards(bool on);
@@ -234,14 +248,11 @@ void hold_streams(bool on);
 template <typename T>
 T exchange(unsigned mask, T value, unsigned source) {
     static_assert(sizeof(T) <= 8 && std::is_trivially_copyable_v<T>);
-    if ((mask >> lane() & 1u) == 0) fail("a lane shuffles that is not in the mask");
-    std::memcpy(&warp_words()[lane()], &value, sizeof(T));
-    meet_warp(mask);
-    T result = value;
-    if ((mask >> (source & 31u) & 1u) != 0)
-        std::memcpy(&result, &warp_words()[source & 31u], sizeof(T));
-    meet_warp(mask);
-    return result;
+    std::uint64_t word = 0;
+    std::memcpy(&word, &value, sizeof(T));
+    word = exchange_words(mask, word, source);
+    std::memcpy(&value, &word, sizeof(T));
+    return value;
 }
 
 }  // namespace emulator
@@ -249,9 +260,14 @@ T exchange(unsigned mask, T value, unsigned source) {
 template <typename... Expected, typename... Actual>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Expected...),
                                Actual&&... actual) {
-    return emulator::launch(
-        reinterpret_cast<const void*>(kernel), *config,
-        [kernel, ... values = static_cast<std::decay_t<Expected>>(actual)] { kernel(values...); });
+    std::tuple<std::decay_t<Expected>...> values(static_cast<std::decay_t<Expected>>(actual)...);
+    const auto body = [kernel, values] {
+        const auto code = kernel;  // on the thread's own stack, as the arguments
+        const auto arguments = values;
+        emulator::enter_kernel();
+        std::apply(code, arguments);
+    };
+    return emulator::launch(reinterpret_cast<const void*>(kernel), *config, body);
 }
 template <typename... Expected>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Expected...), cudaFuncAttribute attribute,
@@ -267,7 +283,7 @@ inline int __syncthreads_or(int predicate) {
     return emulator::meet_block(predicate != 0);
 }
 inline void __syncwarp(unsigned mask = 0xffffffffu) {
-    emulator::meet_warp(mask);
+    emulator::sync_warp(mask);
 }
 inline void __threadfence() {}
 inline void __threadfence_block() {}
@@ -297,13 +313,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned lanes, int width = 32) {
                               at >= lanes ? emulator::lane() - lanes : emulator::lane());
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate) {
-    emulator::warp_words()[emulator::lane()] = predicate != 0 ? 1 : 0;
-    emulator::meet_warp(mask);
-    unsigned bits = 0;
-    for (unsigned i = 0; i < 32; ++i)
-        if ((mask >> i & 1u) != 0 && emulator::warp_words()[i] != 0) bits |= 1u << i;
-    emulator::meet_warp(mask);
-    return bits;
+    return emulator::ballot(mask, predicate != 0);
 }
 inline int __any_sync(unsigned mask, int predicate) {
     return __ballot_sync(mask, predicate) != 0;
@@ -312,24 +322,34 @@ inline int __all_sync(unsigned mask, int predicate) {
     return __ballot_sync(mask, predicate) == mask;
 }
 
-template <typename T>
-T atomicAdd(T* at, std::type_identity_t<T> value) {
+#define MUSTER_ATOMIC     \
+    template <typename T> \
+    __attribute__((no_sanitize("thread")))
+MUSTER_ATOMIC T atomicAdd(T* at, std::type_identity_t<T> value) {
+    emulator::note_atomic(at, sizeof(T));
     const T old = *at;
     *at = static_cast<T>(old + value);
     return old;
 }
-template <typename T>
-T atomicMax(T* at, std::type_identity_t<T> value) {
+MUSTER_ATOMIC T atomicMax(T* at, std::type_identity_t<T> value) {
+    emulator::note_atomic(at, sizeof(T));
     const T old = *at;
     if (value > old) *at = value;
     return old;
 }
-template <typename T>
-T atomicCAS(T* at, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
+MUSTER_ATOMIC T atomicCAS(T* at, std::type_identity_t<T> expected, std::type_identity_t<T> value) {
+    emulator::note_atomic(at, sizeof(T));
     const T old = *at;
     if (old == expected) *at = value;
     return old;
 }
+MUSTER_ATOMIC T atomicExch(T* at, std::type_identity_t<T> value) {
+    emulator::note_atomic(at, sizeof(T));
+    const T old = *at;
+    *at = value;
+    return old;
+}
+#undef MUSTER_ATOMIC
 
 template <typename T>
 T __ldg(const T* pointer) {
