@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda_runtime.h"
+#include "tensor_core.h"
 
 namespace emulator {
 
@@ -50,7 +51,16 @@ bool running_operations();
 /// What cudaGetLastError will find; returns `error`.
 cudaError_t failed(cudaError_t error);
 
-inline constexpr std::size_t kMaxShared = 227 << 10;  ///< of a block, opted in
+/// What differs between the devices that can be emulated: EMULATED_ARCH in the environment, sm_90
+/// or sm_80; sm_90 without it.
+struct Architecture {
+    int major, minor;
+    std::size_t max_shared;  ///< of a block, opted in
+    TensorCore tensor_core;
+};
+const Architecture& architecture();
+
+inline constexpr std::size_t kMaxShared = 227 << 10;  ///< of any architecture
 inline constexpr std::size_t kFreeShared = 48 << 10;  ///< without opting in
 inline constexpr std::size_t kDeviceBytes = std::size_t{1} << 30;
 /// Where the device's memory begins.

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "parts.h"
 
@@ -17,6 +18,20 @@ int device_count() {
 }
 
 }  // namespace
+
+const Architecture& architecture() {
+    static const Architecture chosen = [] {
+        const char* set = std::getenv("EMULATED_ARCH");
+        const std::string_view name = set != nullptr ? set : "sm_90";
+        if (name == "sm_80") return Architecture{8, 0, 163 << 10, kAmpere};
+        if (name != "sm_90") fail("EMULATED_ARCH is neither sm_80 nor sm_90");
+        return Architecture{9, 0, kMaxShared, kHopper};
+    }();
+    return chosen;
+}
+const TensorCore& tensor_core() {
+    return architecture().tensor_core;
+}
 
 cudaError_t failed(cudaError_t error) {
     if (error != cudaSuccess) last = error;
@@ -85,11 +100,12 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
     std::snprintf(p->name, sizeof(p->name), "Emulated device");
     p->uuid.bytes[15] = static_cast<char>(device + 1);
     p->totalGlobalMem = kDeviceBytes;
-    p->major = 9;
+    p->major = architecture().major;
+    p->minor = architecture().minor;
     p->multiProcessorCount = 4;
     p->l2CacheSize = 1 << 20;
     p->pciBusID = device + 1;
-    p->sharedMemPerBlockOptin = kMaxShared;
+    p->sharedMemPerBlockOptin = architecture().max_shared;
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {

@@ -144,7 +144,7 @@ cudaError_t launch(const void* kernel, const cudaLaunchConfig_t& config,
 
 cudaError_t set_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
     if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-    if (value < 0 || static_cast<std::size_t>(value) > kMaxShared)
+    if (value < 0 || static_cast<std::size_t>(value) > architecture().max_shared)
         return failed(cudaErrorInvalidValue);
     opted_in()[kernel] = value;
     return cudaSuccess;

@@ -3,8 +3,53 @@
 #include "emulated_ptx.h"
 #include "parts.h"
 #include "races.h"
+#include "tensor_core.h"
 
 namespace emulator {
+namespace {
+
+/// What a lane brings to a matrix instruction, and whether the warp's product is in its sums.
+struct MmaLane {
+    const std::uint32_t* a;  ///< [4]
+    const std::uint32_t* b;  ///< [2]
+    float* d;                ///< [4]
+    bool done = false;
+};
+
+/// d [16, 8] f32 += a [16, 16] · b [16, 8] of the whole warp. Lane l has rows and columns l / 4 and
+/// l / 4 + 8, and of k 2 (l mod 4) and the next, and so again from 8 on.
+template <float (*kWiden)(std::uint16_t)>
+void multiply_fragments(MmaLane* const (&lanes)[32]) {
+    constexpr float kLeast = kWiden == muster::from_bf16 ? kLeastPowerBf16 : kLeastPowerF16;
+    RowFactors rows[16];
+    ColumnFactors columns;
+    const auto pair = [](std::uint32_t word, const auto& set) {
+        set(0, kWiden(static_cast<std::uint16_t>(word)));
+        set(1, kWiden(static_cast<std::uint16_t>(word >> 16)));
+    };
+    for (unsigned l = 0; l < 32; ++l) {
+        const unsigned group = l / 4, k = l % 4 * 2;
+        for (unsigned i = 0; i < 4; ++i)
+            pair(lanes[l]->a[i], [&](unsigned odd, float value) {
+                rows[group + i % 2 * 8].set(i / 2 * 8 + k + odd, value, kLeast);
+            });
+        for (unsigned i = 0; i < 2; ++i)
+            pair(lanes[l]->b[i], [&](unsigned odd, float value) {
+                columns.set(i * 8 + k + odd, group, value, kLeast);
+            });
+    }
+    for (unsigned row = 0; row < 16; ++row) {
+        float sums[8];
+        const auto sum_of = [&](unsigned n) -> float& {
+            return lanes[row % 8 * 4 + n / 2]->d[row / 8 * 2 + n % 2];
+        };
+        for (unsigned n = 0; n < 8; ++n) sums[n] = sum_of(n);
+        add_products(tensor_core(), rows[row], columns, sums);
+        for (unsigned n = 0; n < 8; ++n) sum_of(n) = sums[n];
+    }
+}
+
+}  // namespace
 
 std::uint64_t exchange_words(unsigned mask, std::uint64_t word, unsigned source) {
     if ((mask >> lane() & 1u) == 0) fail("a lane shuffles that is not in the mask");
@@ -28,30 +73,14 @@ unsigned ballot(unsigned mask, bool vote) {
 
 template <float (*kWiden)(std::uint16_t)>
 void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-    struct Fragments {
-        float a[8], b[4];
-    };
-    Fragments mine;
-    const auto widen = [](std::uint32_t word, float* to) {
-        to[0] = kWiden(static_cast<std::uint16_t>(word));
-        to[1] = kWiden(static_cast<std::uint16_t>(word >> 16));
-    };
-    for (unsigned i = 0; i < 4; ++i) widen(a[i], mine.a + 2 * i);
-    for (unsigned i = 0; i < 2; ++i) widen(b[i], mine.b + 2 * i);
+    MmaLane mine{a, b, d};
     warp_words()[lane()] = reinterpret_cast<std::uint64_t>(&mine);
     meet_warp(0xffffffffu);
-    const auto of = [](unsigned l) { return reinterpret_cast<const Fragments*>(warp_words()[l]); };
-    const unsigned group = lane() / 4, column = lane() % 4 * 2;
-    for (unsigned i = 0; i < 4; ++i) {
-        const unsigned half = i / 2, n = column + i % 2;  // row = group + 8 · half
-        float sum = d[i];
-        for (unsigned k = 0; k < 16; ++k) {
-            // Row r, column k of a: lane (r mod 8)·4 + (k mod 8)/2, register (k/8)·2 + r/8.
-            const unsigned at = k % 8 / 2, eight = k / 8;
-            sum += of(group * 4 + at)->a[(eight * 2 + half) * 2 + k % 2] *
-                   of(n * 4 + at)->b[eight * 2 + k % 2];
-        }
-        d[i] = sum;
+    if (!mine.done) {  // the first lane that goes on computes for all
+        MmaLane* lanes[32];
+        for (unsigned l = 0; l < 32; ++l) lanes[l] = reinterpret_cast<MmaLane*>(warp_words()[l]);
+        multiply_fragments<kWiden>(lanes);
+        for (MmaLane* const lane : lanes) lane->done = true;
     }
     meet_warp(0xffffffffu);
 }

@@ -10,11 +10,11 @@
 //     reused too early shows;
 //   * device memory is unreadable for the host outside of copies and kernels, and starts as NaNs;
 //   * asynchronous copies to shared memory land when their thread waits for them, not before;
-//   * launch limits of sm_90: threads, shared memory (and the opt-in above 48 KiB), grid sizes;
+//   * launch limits: threads, shared memory (and the opt-in above 48 KiB), grid sizes;
+//   * matrix instructions add as tensor cores of sm_90 or sm_80 do (tensor_core.h);
 //   * races and accesses outside of what is allocated, in kernels that are compiled for it
 //   (races.h).
-// What it is not: fast, parallel, or exact in the last bits of matrix instructions (products are
-// added in ascending order here).
+// What it is not: fast or parallel.
 
 #include <array>
 #include <bit>
