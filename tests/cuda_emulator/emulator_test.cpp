@@ -126,28 +126,29 @@ TEST_CASE("the matrix instruction multiplies") {
 TEST_CASE("work runs when somebody waits, and a recording can be replayed") {
     cudaStream_t stream = nullptr;
     cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    int* device = nullptr;
+    int *device = nullptr, *host = nullptr;
     cudaMalloc(&device, sizeof(int));
-    int host = 1;
-    cudaMemcpyAsync(device, &host, sizeof(int), cudaMemcpyHostToDevice, stream);
-    host = 2;  // too early: the copy has not run
+    cudaMallocHost(&host, sizeof(int));
+    *host = 1;
+    cudaMemcpyAsync(device, host, sizeof(int), cudaMemcpyHostToDevice, stream);
+    *host = 2;  // too early: the copy has not run
     cudaStreamSynchronize(stream);
     CHECK(fetch(device, 1)[0] == 2);
 
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t exec = nullptr;
     REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal) == cudaSuccess);
-    cudaMemcpyAsync(device, &host, sizeof(int), cudaMemcpyHostToDevice, stream);
-    CHECK(cudaStreamSynchronize(stream) == cudaErrorStreamCaptureUnsupported);
+    cudaMemcpyAsync(device, host, sizeof(int), cudaMemcpyHostToDevice, stream);
     REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
     REQUIRE(cudaGraphInstantiate(&exec, graph) == cudaSuccess);
-    for (host = 3; host < 6; ++host) {
+    for (*host = 3; *host < 6; ++*host) {  // a replay copies what is there then
         cudaGraphLaunch(exec, stream);
         cudaStreamSynchronize(stream);
-        CHECK(fetch(device, 1)[0] == host);
+        CHECK(fetch(device, 1)[0] == *host);
     }
     cudaGraphExecDestroy(exec);
     cudaGraphDestroy(graph);
+    cudaFreeHost(host);
     cudaFree(device);
     cudaStreamDestroy(stream);
 }
@@ -179,16 +180,19 @@ TEST_CASE("streams that are held back run nothing, and go on where they were") {
     emulator::hold_streams(true);
     CHECK(cudaStreamQuery(stream) == cudaSuccess);  // nothing to do is done
     cudaMemsetAsync(device, 7, sizeof(int), stream);
-    int host = 0;
-    cudaMemcpyAsync(&host, device, sizeof(int), cudaMemcpyDeviceToHost, stream);
+    int* host = nullptr;
+    cudaMallocHost(&host, sizeof(int));
+    *host = 0;
+    cudaMemcpyAsync(host, device, sizeof(int), cudaMemcpyDeviceToHost, stream);
     cudaEventRecord(event, stream);
     CHECK(cudaStreamQuery(stream) == cudaErrorNotReady);
     CHECK(cudaEventQuery(event) == cudaErrorNotReady);
     CHECK(cudaGetLastError() == cudaErrorNotReady);
-    CHECK(host == 0);
+    CHECK(*host == 0);
     emulator::hold_streams(false);
     CHECK(cudaEventQuery(event) == cudaSuccess);
-    CHECK(host == 0x07070707);
+    CHECK(*host == 0x07070707);
+    cudaFreeHost(host);
     cudaEventDestroy(event);
     cudaStreamDestroy(stream);
     cudaFree(device);

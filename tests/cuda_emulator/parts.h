@@ -48,6 +48,14 @@ void open_memory(bool open);
 /// Whether a stream is running its operations; memory is open then.
 bool running_operations();
 
+/// Whether this thread captures a stream. Called where CUDA forbids that: the capture is lost then.
+bool breaks_capture();
+/// Whether the stream is captured; what is refused there ends the capture.
+bool is_captured(cudaStream_t stream);
+void lose_capture(cudaStream_t stream);
+/// Waits for all work of the stream, as `who` does.
+void drain(cudaStream_t stream, const char* who);
+
 /// What cudaGetLastError will find; returns `error`.
 cudaError_t failed(cudaError_t error);
 

@@ -68,6 +68,10 @@ const char* cudaGetErrorName(cudaError_t error) {
             return "cudaErrorStreamCaptureUnsupported";
         case cudaErrorStreamCaptureInvalidated:
             return "cudaErrorStreamCaptureInvalidated";
+        case cudaErrorStreamCaptureIsolation:
+            return "cudaErrorStreamCaptureIsolation";
+        case cudaErrorCapturedEvent:
+            return "cudaErrorCapturedEvent";
     }
     return "unknown";
 }

@@ -27,10 +27,17 @@ struct CudaEmulatorGraphExec {
 struct CudaEmulatorStream {
     std::deque<Operation> queue;
     std::unique_ptr<CudaEmulatorGraph> recording;
+    bool lost = false;  ///< the recording, by something that is forbidden meanwhile
+};
+/// A place in a stream's work.
+struct Mark {
+    bool reached = false;
+    double time = 0;
 };
 struct CudaEmulatorEvent {
+    bool timed = true, captured = false;
     cudaStream_t stream = nullptr;
-    std::shared_ptr<double> time = std::make_shared<double>(0);  ///< when it came
+    std::shared_ptr<Mark> mark;  ///< where it was recorded last; null: nowhere
 };
 
 namespace emulator {
@@ -60,41 +67,60 @@ long hang_from() {
     return launch;
 }
 
-/// Runs what can run now; whether that is all.
-bool progress(CudaEmulatorStream& stream) {
-    if (stream.queue.empty() || draining) return true;
+/// Runs the stream's work up to `mark`, or all of it, as far as that can run now.
+void run(CudaEmulatorStream& stream, const Mark* mark) {
+    while (!stream.queue.empty() && !(mark != nullptr && mark->reached)) {
+        const Operation operation = std::move(stream.queue.front());
+        stream.queue.pop_front();
+        if (!operation()) return stream.queue.push_front(operation);
+        now += kOperationMilliseconds;
+    }
+}
+
+/// The same for the host; whether that is done.
+bool progress(CudaEmulatorStream& stream, const Mark* mark = nullptr) {
+    const auto done = [&] { return mark != nullptr ? mark->reached : stream.queue.empty(); };
+    if (done() || draining) return true;
     if (held) return false;
     draining = true;
     open_memory(true);
-    bool ended = true;
-    while (!stream.queue.empty() && ended) {
-        const Operation operation = std::move(stream.queue.front());
-        stream.queue.pop_front();
-        ended = operation();
-        if (ended)
-            now += kOperationMilliseconds;
-        else
-            stream.queue.push_front(operation);
-    }
+    run(stream, mark);
     open_memory(false);
     draining = false;
-    return ended;
+    return done();
 }
 
 /// Waits, as a call of the runtime does that does not return before the stream is done.
-void drain(CudaEmulatorStream& stream, const char* who) {
+void wait_for(CudaEmulatorStream& stream, const Mark* mark, const char* who) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    while (!progress(stream)) {
+    while (!progress(stream, mark)) {
         if (held || std::chrono::steady_clock::now() > end)
             fail((std::string(who) + " waits for a stream that hangs").c_str());
         sched_yield();
     }
 }
 
+/// Streams that this thread captures; what is forbidden meanwhile ends their captures.
+thread_local std::vector<CudaEmulatorStream*> captured;
+
 }  // namespace
 
 void spend(double milliseconds) {
     now += milliseconds;
+}
+
+bool breaks_capture() {
+    for (CudaEmulatorStream* const stream : captured) stream->lost = true;
+    return !captured.empty();
+}
+bool is_captured(cudaStream_t stream) {
+    return resolve(stream).recording != nullptr;
+}
+void lose_capture(cudaStream_t stream) {
+    resolve(stream).lost = true;
+}
+void drain(cudaStream_t stream, const char* who) {
+    wait_for(resolve(stream), nullptr, who);
 }
 
 void hold_streams(bool on) {
@@ -114,6 +140,9 @@ cudaError_t enqueue(cudaStream_t stream, std::function<void()> operation) {
 
 cudaError_t enqueue_until(cudaStream_t stream, std::function<bool()> operation) {
     CudaEmulatorStream& s = resolve(stream);
+    // It would be left out of what this thread records.
+    if (stream == nullptr && breaks_capture()) return failed(cudaErrorStreamCaptureUnsupported);
+    if (s.lost) return failed(cudaErrorStreamCaptureInvalidated);
     if (s.recording)
         s.recording->operations.push_back(std::move(operation));
     else
@@ -167,26 +196,35 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    drain(*stream, "cudaStreamDestroy");
+    wait_for(*stream, nullptr, "cudaStreamDestroy");
+    std::erase(captured, stream);
     std::erase(all_streams(), stream);
     delete stream;
     return cudaSuccess;
 }
+/// Refuses to wait for a stream, or to ask after it, while it or another of this thread's is
+/// captured.
+static cudaError_t allow_waiting(cudaStream_t stream) {
+    const bool forbidden = breaks_capture();
+    if (!forbidden && !is_captured(stream)) return cudaSuccess;
+    if (is_captured(stream)) lose_capture(stream);
+    return failed(cudaErrorStreamCaptureUnsupported);
+}
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    if (resolve(stream).recording) return failed(cudaErrorStreamCaptureUnsupported);
-    drain(resolve(stream), "cudaStreamSynchronize");
+    if (const cudaError_t error = allow_waiting(stream)) return error;
+    drain(stream, "cudaStreamSynchronize");
     return cudaSuccess;
 }
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-    if (resolve(stream).recording) return failed(cudaErrorStreamCaptureUnsupported);
+    if (const cudaError_t error = allow_waiting(stream)) return error;
     return progress(resolve(stream)) ? cudaSuccess : failed(cudaErrorNotReady);
 }
 cudaError_t cudaDeviceSynchronize() {
-    drain(default_stream, "cudaDeviceSynchronize or cudaFree");
-    for (const cudaStream_t stream : all_streams()) {
-        if (stream->recording) return failed(cudaErrorStreamCaptureUnsupported);
-        drain(*stream, "cudaDeviceSynchronize or cudaFree");
-    }
+    constexpr const char* kWho = "cudaDeviceSynchronize or cudaFree";
+    for (const cudaStream_t stream : all_streams())
+        if (const cudaError_t error = allow_waiting(stream)) return error;
+    drain(nullptr, kWho);
+    for (const cudaStream_t stream : all_streams()) drain(stream, kWho);
     return cudaSuccess;
 }
 cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), void* data) {
@@ -196,12 +234,12 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void*), voi
         open_memory(true);
     });
 }
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-    *event = new CudaEmulatorEvent;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+    *event = new CudaEmulatorEvent{(flags & cudaEventDisableTiming) == 0, false, nullptr, nullptr};
     return cudaSuccess;
 }
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
-    return cudaEventCreateWithFlags(event, 0);
+    return cudaEventCreateWithFlags(event, cudaEventDefault);
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
@@ -209,29 +247,68 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     event->stream = stream;
-    return enqueue(stream, [time = event->time] { *time = now; });
+    event->mark = std::make_shared<Mark>();
+    event->captured = is_captured(stream);
+    if (event->captured) return cudaSuccess;  // a mark between recorded operations, never reached
+    return enqueue(stream, [mark = event->mark] { *mark = {true, now}; });
+}
+/// What cudaEventSynchronize and cudaEventQuery refuse.
+static cudaError_t allow_asking(cudaEvent_t event) {
+    if (breaks_capture()) return failed(cudaErrorStreamCaptureUnsupported);
+    if (!event->captured) return cudaSuccess;
+    if (is_captured(event->stream)) lose_capture(event->stream);
+    return failed(cudaErrorCapturedEvent);
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-    return cudaStreamSynchronize(event->stream);
-}
-cudaError_t cudaEventQuery(cudaEvent_t event) {
-    return cudaStreamQuery(event->stream);
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
-    return cudaEventSynchronize(event);
-}
-cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
-    *milliseconds = static_cast<float>(*end->time - *begin->time);
+    if (const cudaError_t error = allow_asking(event)) return error;
+    if (event->mark && !event->mark->reached)
+        wait_for(resolve(event->stream), event->mark.get(), "cudaEventSynchronize");
     return cudaSuccess;
 }
-cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+    if (const cudaError_t error = allow_asking(event)) return error;
+    if (!event->mark || event->mark->reached) return cudaSuccess;
+    return progress(resolve(event->stream), event->mark.get()) ? cudaSuccess
+                                                               : failed(cudaErrorNotReady);
+}
+// Captures of several streams are not emulated: a dependency into or out of one is refused.
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    if (!event->mark || event->mark->reached) return cudaSuccess;
+    if (event->captured != is_captured(stream) ||
+        (event->captured && &resolve(event->stream) != &resolve(stream))) {
+        if (is_captured(stream)) lose_capture(stream);
+        if (is_captured(event->stream)) lose_capture(event->stream);
+        return failed(cudaErrorStreamCaptureIsolation);
+    }
+    if (event->captured) return cudaSuccess;  // behind it anyway
+    return enqueue_until(stream, [mark = event->mark, &other = resolve(event->stream)] {
+        if (!mark->reached) run(other, mark.get());  // a stream that is gone has reached its marks
+        return mark->reached;
+    });
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t begin, cudaEvent_t end) {
+    for (const cudaEvent_t event : {begin, end}) {
+        if (!event->timed || !event->mark || event->captured)
+            return failed(cudaErrorInvalidResourceHandle);
+        if (!event->mark->reached) return failed(cudaErrorNotReady);
+    }
+    *milliseconds = static_cast<float>(end->mark->time - begin->mark->time);
+    return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode) {
     if (stream == nullptr || stream->recording) return failed(cudaErrorStreamCaptureUnsupported);
     stream->recording = std::make_unique<CudaEmulatorGraph>();
+    stream->lost = false;
+    if (mode != cudaStreamCaptureModeRelaxed) captured.push_back(stream);
     return cudaSuccess;
 }
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
-    if (!stream->recording) return failed(cudaErrorStreamCaptureInvalidated);
-    *graph = stream->recording.release();
+    *graph = nullptr;
+    if (!stream->recording) return failed(cudaErrorInvalidValue);
+    std::erase(captured, stream);
+    const std::unique_ptr<CudaEmulatorGraph> recording = std::move(stream->recording);
+    if (std::exchange(stream->lost, false)) return failed(cudaErrorStreamCaptureInvalidated);
+    *graph = new CudaEmulatorGraph(*recording);
     return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {

@@ -9,6 +9,11 @@
 //   * work on a stream runs as late as it can (when somebody waits), so that a host buffer that is
 //     reused too early shows;
 //   * device memory is unreadable for the host outside of copies and kernels, and starts as NaNs;
+//   * copies stay inside of one allocation and go the way they say; those of memory that is not
+//     pinned wait for their stream, as the driver may;
+//   * while a stream is captured, its thread may not wait, ask or allocate: the capture is lost;
+//   * vectors of elements are read and written at multiples of their size (kernels are compiled
+//     with a check of every access);
 //   * asynchronous copies to shared memory land when their thread waits for them, not before;
 //   * launch limits: threads, shared memory (and the opt-in above 48 KiB), grid sizes;
 //   * matrix instructions add as tensor cores of sm_90 or sm_80 do (tensor_core.h);
@@ -82,6 +87,8 @@ enum cudaError_t {
     cudaErrorIllegalAddress = 700,
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorStreamCaptureIsolation = 905,
+    cudaErrorCapturedEvent = 907,
 };
 const char* cudaGetErrorString(cudaError_t error);
 const char* cudaGetErrorName(cudaError_t error);
