@@ -2,10 +2,12 @@
 
 #include "cuda/product_trial.h"
 
+#include <cmath>
 #include <memory>
 
 #include "cuda/few_rows.h"
 #include "cuda/grouped_product.h"
+#include "cuda_emulator/child_process.h"
 #include "cuda_emulator/device_data.h"
 #include "muster/base/error.h"
 
@@ -19,17 +21,17 @@ using muster::test::RandomInput;
 
 namespace {
 
-const auto loops = cuda::make_multiplier();  // obvious ones here
+const auto library = cuda::make_multiplier();  // the emulated one
 
 /// Changes the last bit of one element of row `row`.
 void spoil(const Product& p, std::int64_t row) {
     static_cast<std::uint32_t*>(p.y)[row * p.y_stride + p.n / 2] ^= 1u;
 }
 
-/// The obvious loops, and then on the device: `after`.
+/// The library, and then on the device: `after`.
 ProductWay made_up(const std::string& name, std::function<void(const Product&)> after) {
     return {name, [after](const Product& p, cudaStream_t stream) {
-                loops->multiply(p, stream);
+                library->multiply(p, stream);
                 emulator::enqueue(stream, [p, after] { after(p); });
             }};
 }
@@ -43,13 +45,36 @@ ProductWay spoiled_at(const std::string& name, std::int64_t count) {
     });
 }
 
+/// 16-bit products added one after the other in f32.
+ProductWay in_plain_f32(const std::string& name, double milliseconds) {
+    return {name, [milliseconds](const Product& p, cudaStream_t stream) {
+                emulator::enqueue(stream, [p, milliseconds] {
+                    const auto at = [&](const void* base, std::int64_t i) {
+                        const std::uint16_t bits = static_cast<const std::uint16_t*>(base)[i];
+                        return p.type == DType::bf16 ? from_bf16(bits) : from_f16(bits);
+                    };
+                    for (std::int64_t r = 0; r < p.m; ++r) {
+                        for (std::int64_t j = 0; j < p.n; ++j) {
+                            float sum = 0;
+                            for (std::int64_t i = 0; i < p.k; ++i)
+                                sum += at(p.x, r * p.x_stride + i) * at(p.w, j * p.w_stride + i);
+                            float& y = static_cast<float*>(p.y)[r * p.y_stride + j];
+                            y = p.accumulate ? y + sum : sum;
+                        }
+                    }
+                    emulator::spend(milliseconds);
+                });
+            }};
+}
+
 struct Scene {
     RandomInput input;
     Product shape;
     std::unique_ptr<DeviceBytes> w;
     DeviceBytes scratch{std::size_t{4} << 20};
 
-    explicit Scene(DType type = DType::f32, std::int64_t k = 16) {
+    /// Weights whose exponents differ by up to `spread` to both sides.
+    explicit Scene(DType type = DType::f32, std::int64_t k = 16, int spread = 0) {
         shape.type = type;
         shape.n = 6;
         shape.k = k;
@@ -57,7 +82,8 @@ struct Scene {
         shape.y_stride = 6;
         std::vector<std::byte> weights;
         for (const float value : input.floats(shape.n * shape.w_stride))
-            muster::test::append_as(type, value, weights);
+            muster::test::append_as(
+                type, std::ldexp(value, static_cast<int>(input.integer(-spread, spread))), weights);
         w = std::make_unique<DeviceBytes>(weights);
         shape.w = w->as<void>();
     }
@@ -114,11 +140,11 @@ TEST_CASE("few rows take the fastest way among those with the reference's bits")
                                      half.k = p.k / 2;
                                      half.x = static_cast<const float*>(p.x) + half.k;
                                      half.w = static_cast<const float*>(p.w) + half.k;
-                                     loops->multiply(half, stream);
+                                     library->multiply(half, stream);
                                      half.x = p.x;
                                      half.w = p.w;
                                      half.accumulate = true;
-                                     loops->multiply(half, stream);
+                                     library->multiply(half, stream);
                                  }};
     const ProductPlan plan =
         scene.choose({taking("reference", 5)},
@@ -148,6 +174,17 @@ TEST_CASE("a way that is hardly faster is not taken, nor one for more rows than 
     CHECK(plan.few.empty());
 }
 
+TEST_CASE("whoever tries a way that hangs still asks until the deadline") {
+    const Scene scene;
+    const ProductWay hangs = made_up("hangs", [](const Product&) { emulator::hold_streams(true); });
+    const muster::test::End end = muster::test::end_of([&] {
+        alarm(2);  // before the deadline
+        (void)scene.choose({hangs}, {});
+    });
+    INFO(end.said);
+    CHECK(end.signal == SIGALRM);  // and the emulator would have ended who waits without asking
+}
+
 TEST_CASE("with little memory fewer rows are tried, or none") {
     const Scene scene;
     const auto row = static_cast<std::size_t>(24 * 4 + 2 * 6 * 4);
@@ -169,7 +206,7 @@ TEST_CASE("with little memory fewer rows are tried, or none") {
 TEST_CASE("the kernels of few rows are taken where they have the reference's bits and are faster") {
     for (const DType type : {DType::bf16, DType::f16}) {
         for (const bool accumulate : {false, true}) {
-            Scene scene(type);
+            Scene scene(type, 8 * 37, 6);
             scene.shape.accumulate = accumulate;
             const auto own = [](const char* name, cuda::FewRowsTiles tiles) {
                 return ProductWay{name,
@@ -180,15 +217,22 @@ TEST_CASE("the kernels of few rows are taken where they have the reference's bit
             };
             const std::vector<ProductWay> few = {own("narrow", cuda::FewRowsTiles::narrow),
                                                  own("wide", cuda::FewRowsTiles::wide)};
-            const ProductPlan plan = scene.choose({taking("reference", 5)}, few);
+            // The library adds as the matrix instruction does, 16 along k after 16.
+            const ProductPlan plan = scene.choose({taking("library", 5)}, few);
             CHECK(scene.taken(plan, 1) == "narrow");
             CHECK(scene.taken(plan, 64) == "narrow");
-            CHECK(scene.taken(plan, 65) == "reference");
+            CHECK(scene.taken(plan, 65) == "library");
+            CHECK(scene.taken(scene.choose({taking("library", 5)}, {few[1]}), 64) == "wide");
+            const ProductPlan tiles =
+                scene.choose({taking("library", 5)}, {{"own tiles", cuda::multiply_by_tiles}});
+            CHECK(scene.taken(tiles, 1) == "own tiles");
+            CHECK(scene.taken(tiles, 256) == "own tiles");
             Product moved = scene.shape;
             moved.m = 1;
             moved.x = scene.scratch.as<std::uint16_t>() + 1;
-            CHECK(plan.way_for(moved).name == "reference");
-            // A reference with other bits.
+            CHECK(plan.way_for(moved).name == "library");
+            // One that adds in another order, and one of another last bit.
+            CHECK(scene.choose({in_plain_f32("plain f32", 5)}, few).few.empty());
             const ProductPlan none =
                 scene.choose({made_up("other bits",
                                       [](const Product& p) {

@@ -69,7 +69,7 @@ long hang_from() {
 
 /// Runs the stream's work up to `mark`, or all of it, as far as that can run now.
 void run(CudaEmulatorStream& stream, const Mark* mark) {
-    while (!stream.queue.empty() && !(mark != nullptr && mark->reached)) {
+    while (!held && !stream.queue.empty() && !(mark != nullptr && mark->reached)) {
         const Operation operation = std::move(stream.queue.front());
         stream.queue.pop_front();
         if (!operation()) return stream.queue.push_front(operation);

@@ -23,6 +23,7 @@ void attention_bf16(AttentionLaunch& launch, cudaStream_t stream);
 template <typename Shape>
 void launch_tiles(void (*kernel)(AttentionLaunch), AttentionLaunch& launch, const char* name,
                   cudaStream_t stream) {
+    static_assert(1024 + Shape::kSharedBytes <= kSharedLimit);  // some is static
     static const bool once = (opt_in(kernel, Shape::kSharedBytes, name), true);
     (void)once;
     const AttentionCall& call = launch.call;

@@ -11,6 +11,9 @@
 
 namespace muster::cuda {
 
+/// Shared memory of a block on any architecture: sm_80's, static and dynamic together.
+inline constexpr int kSharedLimit = 163 << 10;
+
 /// Enqueues `kernel`; `name` stands in the message if that fails.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, unsigned threads,

@@ -104,6 +104,7 @@ void ProductTrial::fill() {
         else
             std::memcpy(host.data() + 2 * i, &bits, 2);
     }
+    wait();  // copies of memory that is not pinned wait for the stream, and without a deadline
     for (std::int64_t row = 0; row < rows_; row += static_cast<std::int64_t>(different)) {
         const auto n = std::min(different, static_cast<std::size_t>(rows_ - row));
         check(cudaMemcpyAsync(x_ + static_cast<std::size_t>(row) * x_row_, host.data(), n * x_row_,
@@ -132,6 +133,7 @@ bool ProductTrial::same(std::int64_t first, std::int64_t count) const {
                     count * static_cast<std::int64_t>(y_row_ / sizeof(std::uint32_t)), differs_,
                     stream_);
     std::int32_t differs = 1;
+    wait();
     check(cudaMemcpyAsync(&differs, differs_, sizeof differs, cudaMemcpyDeviceToHost, stream_),
           "cudaMemcpyAsync");
     wait();

@@ -19,6 +19,8 @@ inline bool by_chunks(const TileProduct& p) {
 template <typename T, typename Shape, bool kGated, bool kAsync, int kCount>
 void launch_tile_product(const char* name, const TileProduct& p,
                          const ExpertWeights<kCount>& weights, cudaStream_t stream) {
+    constexpr int kTableBytes = (sizeof(TileTable<kCount>) + 127) / 128 * 128;
+    static_assert(kTableBytes + Shape::kSharedBytes <= kSharedLimit);
     constexpr auto kernel = tile_product_kernel<T, Shape, kGated, kAsync, kCount>;
     static const bool once = (opt_in(kernel, Shape::kSharedBytes, name), true);
     (void)once;
