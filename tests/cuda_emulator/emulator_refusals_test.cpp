@@ -222,12 +222,14 @@ TEST_CASE("an event is a place in its stream, and who waits for it gets no furth
         cudaEventRecord(s.event, s.stream);
         s.write(1, 1, s.stream);
     };
-    begin();
-    CHECK(cudaEventSynchronize(s.event) == cudaSuccess);
-    CHECK(s.pinned[0] == kOnes);
-    CHECK(s.pinned[1] == 0);
-    cudaStreamSynchronize(s.stream);
-    CHECK(s.pinned[1] == kOnes);
+    for (const auto wait : {cudaEventSynchronize, cudaEventQuery}) {
+        begin();
+        CHECK(wait(s.event) == cudaSuccess);
+        CHECK(s.pinned[0] == kOnes);
+        CHECK(s.pinned[1] == 0);
+        cudaStreamSynchronize(s.stream);
+        CHECK(s.pinned[1] == kOnes);
+    }
     // Another stream that does not wait for it is not behind it.
     begin();
     s.write(2, 1, s.other);
