@@ -7,8 +7,8 @@
 namespace muster::cuda {
 
 // What decides how many blocks a multiprocessor holds, for head size 128 and nvcc 13.0, nothing
-// spilled: few rows 217 registers (sm_80; 210 sm_90) and 68 KiB, three blocks on sm_90 and two on
-// sm_80 by shared memory; many rows 255 registers and 68 KiB, two blocks on both by registers.
+// spilled: few rows 168 registers and 68 KiB, three blocks on sm_90 and two on sm_80 by shared
+// memory; many rows 255 registers and 68 KiB, two blocks on both by registers.
 
 /// Few vectors of a sequence: one warp with four slots of pages, so that about 100 KiB are on their
 /// way to a multiprocessor.

@@ -36,8 +36,9 @@ struct MmaShape {
 template <typename Shape>
 __device__ __forceinline__ bool unusual_values(unsigned char* values, bool clear) {
     bool found = false;
-    Shape::Copy::for_my_units([&](int row, int unit) {
-        auto* pairs = reinterpret_cast<std::uint32_t*>(values + row * Shape::kStride + unit * 16);
+    Shape::Copy::for_my_units([&](int first, int further, int unit) {
+        auto* pairs = reinterpret_cast<std::uint32_t*>(values + first * Shape::kStride + unit * 16 +
+                                                       further * Shape::kStride);
         for (int i = 0; i < 4; ++i) {
             const std::uint32_t finite = finite_mask<typename Shape::Element>(pairs[i]);
             if (finite == kAllLanes) continue;

@@ -138,12 +138,25 @@ struct PageCopy {
     static constexpr int kStride = (kUnits | 1) * 16;
     static constexpr int kTotal = kPageKeys * kStride;
 
-    /// Calls f(row, unit) for this thread's share of the page.
+    /// Calls f(first row, rows further, unit) for this thread's share of the page. Where the
+    /// threads cover whole rows, its units lie below each other and the second number is known at
+    /// compile time: with few vectors a block has one warp, and what that spends on addresses it
+    /// does not multiply.
     template <typename F>
     static __device__ __forceinline__ void for_my_units(const F& f) {
+        if constexpr (kThreads % kUnits == 0) {
+            constexpr int kRowsAtOnce = kThreads / kUnits;
+            static_assert(kPageKeys % kRowsAtOnce == 0);
+            const int first = static_cast<int>(threadIdx.x) / kUnits,
+                      unit = static_cast<int>(threadIdx.x) % kUnits;
+#pragma unroll
+            for (int further = 0; further < kPageKeys; further += kRowsAtOnce)
+                f(first, further, unit);
+        } else {
 #pragma unroll 8
-        for (int i = static_cast<int>(threadIdx.x); i < kPageKeys * kUnits; i += kThreads)
-            f(i / kUnits, i % kUnits);
+            for (int i = static_cast<int>(threadIdx.x); i < kPageKeys * kUnits; i += kThreads)
+                f(i / kUnits, 0, i % kUnits);
+        }
     }
     /// Starts the copy. Keys that no vector of the tile sees become zeros, whatever the cache holds
     /// there.
@@ -154,11 +167,21 @@ struct PageCopy {
         const std::int64_t id = __ldg(call.pages + tile.sequence.first_page + page);
         const auto* from = static_cast<const unsigned char*>(cache) +
                            (id * call.kv_heads + tile.kv_head) * (kPageKeys * kBytes);
-        for_my_units([&](int row, int unit) {
-            const bool read = tile.seen.has(page * kPageKeys + row) && unit * 16 < kBytes;
-            copy_async_16(to + row * kStride + unit * 16,
-                          from + (read ? row * kBytes + unit * 16 : 0), read ? 16 : 0);
-        });
+        const int begin = tile.seen.begin - page * kPageKeys,
+                  end = tile.seen.end - page * kPageKeys;
+        const auto copy = [&](int first, int further, int unit, bool read) {
+            const bool inside = kBytes == kPadded || unit * 16 < kBytes;
+            copy_async_16(to + first * kStride + unit * 16 + further * kStride,
+                          from + first * kBytes + (inside ? unit * 16 : 0) + further * kBytes,
+                          inside && read ? 16 : 0);
+        };
+        if (begin <= 0 && end >= kPageKeys)
+            for_my_units(
+                [&](int first, int further, int unit) { copy(first, further, unit, true); });
+        else
+            for_my_units([&](int first, int further, int unit) {
+                copy(first, further, unit, further >= begin - first && further < end - first);
+            });
     }
 };
 
