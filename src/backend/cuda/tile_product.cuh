@@ -195,8 +195,8 @@ class TileLoader {
 
     /// 16 bytes of shared memory ← `count` elements, then zeros.
     __device__ static __forceinline__ void load(unsigned char* to, const T* from, int count) {
-        if constexpr (kAsync) {
-            copy_async_16(to, from, count * static_cast<int>(sizeof(T)));
+        if constexpr (kAsync) {  // whole chunks or none: a size of two values is a predicate
+            copy_async_16(to, from, count > 0 ? 16 : 0);
         } else {
             struct alignas(16) Chunk {
                 T v[kPerChunk];
