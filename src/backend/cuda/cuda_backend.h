@@ -5,6 +5,7 @@
 
 #include <cuda_runtime.h>
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -186,7 +187,9 @@ class CudaBackend final : public Backend {
     Recordings recordings_;            ///< ends before what it uses
     const StepInput* step_ = nullptr;  ///< that runs
     std::int32_t step_context_ = 0;    ///< its longest sequence, as kernels are launched with
-    std::vector<Product> shapes_;      ///< of products with the matrices loaded since prepare
+    /// The longest that will come, as prepare() was told.
+    std::int64_t most_context_ = std::numeric_limits<std::int32_t>::max();
+    std::vector<Product> shapes_;  ///< of products with the matrices loaded since prepare
 };
 
 /// Throws UserError if the device does not exist or has too little memory. Collective over the

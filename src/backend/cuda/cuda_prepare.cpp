@@ -22,6 +22,7 @@ void CudaBackend::prepare(const StepLimits& limits) {
     work.tp = tp_size();
     if (options_.max_context > 0) work.max_context = options_.max_context;
     scratch(operation_scratch_bytes(work));
+    most_context_ = work.max_context;
     step_data_.reserve(limits.rows, limits.rows, limits.rows * pages_of(work.max_context));
     reserve_ids(limits.rows);
     prepare_products(limits);

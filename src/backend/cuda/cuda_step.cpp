@@ -11,11 +11,13 @@ namespace muster::cuda {
 
 namespace {
 
-/// The context that a recorded step is launched for: few values, so that few steps are recorded.
-std::int32_t rounded_context(std::int32_t context) {
+/// The context that a recorded step is launched for: few values, so that few steps are recorded,
+/// and none above `most`, for which there is memory.
+std::int32_t rounded_context(std::int32_t context, std::int64_t most) {
     constexpr auto kLeast = static_cast<std::uint32_t>(kSplitPages * kKvPageTokens);
-    return static_cast<std::int32_t>(
-        std::bit_ceil(std::max(static_cast<std::uint32_t>(context), kLeast)));
+    const std::int64_t rounded =
+        std::bit_ceil(std::max(static_cast<std::uint32_t>(context), kLeast));
+    return std::max(context, static_cast<std::int32_t>(std::min(rounded, most)));
 }
 
 bool only_decodes(const StepInput& step) {
@@ -36,7 +38,8 @@ void CudaBackend::run_step(const StepInput& step, const std::function<void()>& b
     step_data_.upload(step.ids, step.sequences);
     const bool record = options_.record_steps && step.may_record && only_decodes(step) &&
                         (!copies_ || copies_->recordable());
-    step_context_ = record ? rounded_context(step_data_.max_context()) : step_data_.max_context();
+    const std::int32_t context = step_data_.max_context();
+    step_context_ = record ? rounded_context(context, most_context_) : context;
     struct Running {
         const StepInput*& step;
         ~Running() { step = nullptr; }

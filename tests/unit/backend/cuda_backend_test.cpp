@@ -173,6 +173,31 @@ TEST_CASE("a step is run, recorded and replayed with what it is given each time"
     }
 }
 
+TEST_CASE("recorded steps take no more memory than was planned") {
+    TestBackend backend("cuda");
+    CudaWork work;
+    work.heads = 64;
+    work.head_dim = 256;
+    work.max_context = 8200;  // nine runs; as a recorded step would round it by itself, sixteen
+    backend->prepare(work);
+    const std::uint64_t planned = cuda_of(backend).scratch_bytes();
+    REQUIRE(planned == cuda::attention_bytes(1, work.heads, work.head_dim, work.max_context));
+    const Tensor q = backend.tensor(std::vector<float>(64 * 256, 1.0f), {1, 64 * 256}),
+                 cache = backend.tensor(std::vector<float>(kKvPageTokens * 256, 1.0f),
+                                        {1, kKvPageTokens, 256}),
+                 out = backend.poisoned({1, 64 * 256});
+    const std::vector<std::int32_t> ids = {0}, pages(129);
+    const std::vector<AttentionSequence> sequences = {{0, 1, 8199, pages}};
+    for (int round = 0; round < 3; ++round) {
+        backend->run_step({ids, sequences, {out.data(), nullptr}, true}, [&] {
+            backend->attention(q, cache, cache, sequences, 256, 1.0f, 64, out);
+        });
+        CHECK(cuda_of(backend).scratch_bytes() == planned);
+        for (const float value : backend.values(out)) REQUIRE(value == 1.0f);
+    }
+    CHECK(cuda_of(backend).recordings().replays() == 2);
+}
+
 TEST_CASE("an error inside a recorded step leaves a backend that works") {
     TestBackend backend("cuda");
     const Tensor out = backend.poisoned({1, 4});
