@@ -42,10 +42,16 @@ void CudaBackend::prepare_products(const StepLimits& limits) {
     const auto try_out = [&](const Product& shape, std::int64_t rows) {
         multiplier_->prepare(shape, rows, memory.get(), bytes / kBlockBytes * kBlockBytes, stream_);
     };
+    // With so many rows at once a product is made at most.
+    const auto most_rows = [&](const Product& shape) {
+        const auto shards = static_cast<int>(shape.x_stride / shape.k);
+        if (shards > 1) return sum_scratch(limits.rows, shape.n, shards, tp_size()).rows;
+        if (shape.n == 2 * limits.intermediate && shape.k == limits.hidden)
+            return std::max(gated_rows(limits.rows, limits.intermediate), sums.rows);
+        return limits.rows;
+    };
     for (const Product& shape : shapes_) {
-        const bool gated = shape.n == 2 * limits.intermediate && shape.k == limits.hidden;
-        try_out(shape,
-                gated ? std::max(rows_at_once(limits.rows, shape.n * 4), sums.rows) : limits.rows);
+        try_out(shape, most_rows(shape));
         if (shape.n == limits.hidden && tp_size() == 1 && limits.k_shards == 1) {
             Product added = shape;
             added.accumulate = true;

@@ -154,12 +154,12 @@ void CudaBackend::add_over_group(const SumScratch& sizes, std::byte* memory, con
 }
 
 // The products stay f32 until they are multiplied: they are rounded where the CPU rounds them, and
-// silu of values far below zero keeps its relative accuracy. They do not leave the cache.
+// silu of values far below zero keeps its relative accuracy.
 void CudaBackend::matmul_silu_mul(const Tensor& x, const Matrix& matrix, const Tensor& bias,
                                   const Tensor& out) {
     const CudaMatrix& w = cuda_matrix(matrix, true, "matmul_silu_mul");
     check_shapes("matmul_silu_mul", x, w, out, w.n() / 2);
-    const std::int64_t f = out.row_size(), at_once = rows_at_once(x.rows(), w.n() * 4);
+    const std::int64_t f = out.row_size(), at_once = gated_rows(x.rows(), f);
     auto* both = reinterpret_cast<float*>(scratch(gated_bytes(x.rows(), f)));
     for (std::int64_t begin = 0; begin < x.rows(); begin += at_once) {
         const std::int64_t rows = std::min(at_once, x.rows() - begin);
