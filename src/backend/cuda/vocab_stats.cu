@@ -12,6 +12,26 @@ namespace muster::cuda {
 
 namespace {
 
+/// Calls f(column, logit) for this thread's columns in ascending order. With few rows the kernel
+/// takes as long as its loads, so some are on their way at once.
+template <typename F>
+__device__ __forceinline__ void for_my_columns(const float* row, std::int64_t columns, bool whole,
+                                               const F& f) {
+    constexpr int kAtOnce = 4;
+    const std::int64_t step = 4 * blockDim.x;
+    for (std::int64_t first = 4 * threadIdx.x; first < columns; first += kAtOnce * step) {
+        float fours[kAtOnce][4] = {};
+#pragma unroll
+        for (int k = 0; k < kAtOnce; ++k)
+            if (first + k * step < columns) load4(row, first + k * step, columns, whole, fours[k]);
+#pragma unroll
+        for (int i = 0; i < 4 * kAtOnce; ++i) {
+            const std::int64_t at = first + i / 4 * step + i % 4;
+            if (at < columns) f(at, fours[i / 4][i % 4]);
+        }
+    }
+}
+
 __global__ void append_stats_kernel(const float* logits, std::int64_t stride, std::int64_t columns,
                                     std::int32_t first_id, bool fresh, bool whole,
                                     VocabStats* stats) {
@@ -19,29 +39,19 @@ __global__ void append_stats_kernel(const float* logits, std::int64_t stride, st
     __shared__ float sums[32];
     const float* row = logits + static_cast<std::int64_t>(blockIdx.x) * stride;
     const float kNone = -infinity();
-    const std::int64_t first = 4 * threadIdx.x, step = 4 * blockDim.x;
 
     // A NaN's rank lies above infinity's (or, negative, below all): it shows in the maximum.
     unsigned long long best = 0;
-    for (std::int64_t at = first; at < columns; at += step) {
-        float four[4];
-        load4(row, at, columns, whole, four);
-        for (int i = 0; i < 4; ++i) {
-            if (at + i >= columns) break;
-            const unsigned long long rank = rank_of(four[i], at + i);
-            best = rank > best ? rank : best;
-        }
-    }
+    for_my_columns(row, columns, whole, [&](std::int64_t at, float logit) {
+        const unsigned long long rank = rank_of(logit, at);
+        best = rank > best ? rank : best;
+    });
     best = reduce_block(best, 0ull, ranks,
                         [](unsigned long long a, unsigned long long b) { return a > b ? a : b; });
     const float max = columns > 0 ? logit_of(best) : kNone;
     float sum = 0;
-    for (std::int64_t at = first; at < columns; at += step) {
-        float four[4];
-        load4(row, at, columns, whole, four);
-        for (int i = 0; i < 4; ++i)
-            if (at + i < columns) sum += expf(four[i] - max);
-    }
+    for_my_columns(row, columns, whole,
+                   [&](std::int64_t, float logit) { sum += expf(logit - max); });
     sum = reduce_block(sum, 0.0f, sums, [](float a, float b) { return a + b; });
     if (threadIdx.x != 0) return;
 
