@@ -5,6 +5,7 @@
 #include <iomanip>
 #include <sstream>
 
+#include "generation_options.h"
 #include "muster/base/text.h"
 #include "muster/engine/engine.h"
 #include "muster/eval/degree.h"
@@ -179,6 +180,22 @@ void print_tasks(std::ostream& out, const WorkPlan& plan, const ModelConfig& con
                    format_count(truncated), tera(operations)});
 }
 
+/// How the tasks that generate do so.
+void print_generation(std::ostream& out, const WorkPlan& plan, const GenerationDefaults& defaults) {
+    bool any = false;
+    for (const PlannedTask& task : plan.tasks) {
+        if (task.spec.output_type != OutputType::generate_until) continue;
+        if (!any) out << "\nGeneration\n";
+        any = true;
+        out << "  " << task.spec.name << ": " << describe(task.sampling) << ", at most "
+            << task.spec.generation.max_gen_toks << " tokens\n";
+    }
+    if (!any) return;
+    out << "  What neither run nor task says is "
+        << (defaults.place.empty() ? "off (--generation-defaults none)" : "as in " + defaults.place)
+        << "\n";
+}
+
 }  // namespace
 
 std::string format_plan(RunConfig run, const PlannedJob& job) {
@@ -212,6 +229,7 @@ std::string format_plan(RunConfig run, const PlannedJob& job) {
     }
     out << "Longest request " << plan.longest_request << " tokens\n\n";
     print_tasks(out, plan, files.config);
+    print_generation(out, plan, files.generation);
     return out.str();
 }
 

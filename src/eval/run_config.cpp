@@ -47,9 +47,13 @@ std::vector<TaskRequest> read_tasks(ConfigReader& reader) {
 
 GenerationOverrides read_generation(ConfigReader reader) {
     GenerationOverrides generation;
+    generation.checkpoint_defaults =
+        reader.choice_or("defaults", "checkpoint", {"checkpoint", "none"}) == "checkpoint";
     generation.max_gen_toks = reader.optional_integer("max_gen_toks", {1, kMaxTokens});
     generation.do_sample = reader.optional_boolean("do_sample");
     generation.temperature = reader.optional_real("temperature", {0, 1000});
+    if (generation.do_sample.value_or(false) && generation.temperature == 0.0)
+        reader.problem("temperature", "do_sample is true: expected a temperature above 0");
     generation.top_k = reader.optional_integer("top_k", {0, kMaxTokens});
     generation.top_p = reader.optional_real("top_p", {0, 1});
     generation.min_p = reader.optional_real("min_p", {0, 1});
@@ -82,6 +86,7 @@ int read_degree(ConfigReader& reader) {
 
 Value generation_value(const GenerationOverrides& generation) {
     Object object;
+    object.set("defaults", generation.checkpoint_defaults ? "checkpoint" : "none");
     put(object, "max_gen_toks", generation.max_gen_toks);
     put(object, "do_sample", generation.do_sample);
     put(object, "temperature", generation.temperature);
@@ -145,11 +150,11 @@ Value resolve(const RunConfig& run) {
 void GenerationOverrides::apply(GenerationSpec& spec) const {
     if (max_gen_toks) spec.max_gen_toks = *max_gen_toks;
     if (do_sample) spec.do_sample = *do_sample;
-    if (temperature) spec.temperature = *temperature;
-    if (top_k) spec.top_k = *top_k;
-    if (top_p) spec.top_p = *top_p;
-    if (min_p) spec.min_p = *min_p;
-    if (repetition_penalty) spec.repetition_penalty = *repetition_penalty;
+    if (temperature) spec.temperature = temperature;
+    if (top_k) spec.top_k = top_k;
+    if (top_p) spec.top_p = top_p;
+    if (min_p) spec.min_p = min_p;
+    if (repetition_penalty) spec.repetition_penalty = repetition_penalty;
     if (until) spec.until = *until;
     if (temperature && !do_sample) spec.do_sample = *temperature > 0;
 }

@@ -31,8 +31,11 @@ std::uint64_t control_group_room() {
 ModelFiles load_model_files(const RunConfig& run) {
     ModelConfig config = ModelConfig::load(run.model_path, run.dtype == "auto" ? "" : run.dtype);
     if (run.tensor_parallel > 0) check_tp_degree(config, run.tensor_parallel);
-    ModelFiles files{config, Tokenizer::load(run.model_path), config.max_positions, config.eos_ids,
-                     run.add_bos};
+    ModelFiles files{
+        config, Tokenizer::load(run.model_path), config.max_positions, config.eos_ids, run.add_bos,
+        {}};
+    if (run.generation.checkpoint_defaults)
+        files.generation = GenerationDefaults::load(run.model_path);
     if (files.tokenizer.vocab_size() > config.vocab_size)
         throw UserError(cat(run.model_path, "/tokenizer.json: token ids up to ",
                             files.tokenizer.vocab_size() - 1, " but config.json has vocab_size ",
@@ -100,15 +103,14 @@ std::uint64_t node_bytes(const MemoryPlan& plan, const NodeShare& node) {
     return copies * plan.matrices + ranks * (plan.total() - plan.matrices + plan.process);
 }
 
-std::string memory_problem(const MemoryPlan& plan, const NodeShare& node,
-                           std::uint64_t available) {
+std::string memory_problem(const MemoryPlan& plan, const NodeShare& node, std::uint64_t available) {
     const std::uint64_t needed = node_bytes(plan, node);
     if (needed <= available) return "";
     return cat("not enough memory on this node: ", node.ranks, " rank(s) need ",
-               format_bytes(needed), " (", node.copies, node.copies == 1 ? " copy" : " copies", " of the weights, each ",
-               format_bytes(plan.weights), "; per rank keys and values ",
-               format_bytes(plan.kv_cache), ", workspace ", format_bytes(plan.workspace),
-               ") but ", format_bytes(available),
+               format_bytes(needed), " (", node.copies, node.copies == 1 ? " copy" : " copies",
+               " of the weights, each ", format_bytes(plan.weights), "; per rank keys and values ",
+               format_bytes(plan.kv_cache), ", workspace ", format_bytes(plan.workspace), ") but ",
+               format_bytes(available),
                " are available; expected at most that: fewer ranks per node, a larger --tp, or a "
                "smaller --step-tokens, --kv-tokens or --max-length");
 }

@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 
+#include "generation_options.h"
 #include "muster/base/build_info.h"
 #include "muster/base/error.h"
 #include "muster/base/hash.h"
@@ -61,7 +62,7 @@ std::uint64_t sample_key(const TaskSpec& spec, const Sample& sample) {
 
 void add_generations(TokenizedSample& out, const TaskSpec& spec, const Sample& sample,
                      const RequestBuilder& builder, const TextBeginning& beginning,
-                     const std::vector<std::int32_t>& stop_ids, std::uint64_t seed) {
+                     const std::vector<std::int32_t>& stop_ids, const SamplingOptions& sampling) {
     const GenerationSpec& generation = spec.generation;
     const PromptInput prompt =
         builder.prompt(sample.requests.front().context, generation.max_gen_toks, beginning);
@@ -73,12 +74,7 @@ void add_generations(TokenizedSample& out, const TaskSpec& spec, const Sample& s
         request.max_new_tokens = static_cast<std::int32_t>(generation.max_gen_toks);
         request.stop_strings = generation.until;
         request.stop_ids = stop_ids;
-        request.sampling.temperature = generation.do_sample ? generation.temperature : 0;
-        request.sampling.top_k = generation.top_k;
-        request.sampling.top_p = generation.top_p;
-        request.sampling.min_p = generation.min_p;
-        request.sampling.repetition_penalty = generation.repetition_penalty;
-        request.sampling.seed = seed;
+        request.sampling = sampling;
         request.sample_key = sample_key(spec, sample);
         request.repeat = static_cast<std::uint32_t>(repeat);
         out.requests.push_back(std::move(request));
@@ -88,14 +84,15 @@ void add_generations(TokenizedSample& out, const TaskSpec& spec, const Sample& s
 
 TokenizedSample tokenize_sample(const TaskSpec& spec, const Sample& sample,
                                 const RequestBuilder& builder, const TextBeginning& beginning,
-                                const std::vector<std::int32_t>& stop_ids, std::uint64_t seed) {
+                                const std::vector<std::int32_t>& stop_ids,
+                                const SamplingOptions& sampling) {
     TokenizedSample out;
     if (!sample.error.empty() || sample.requests.empty()) {
         out.status = SampleStatus::bad_document;
         return out;
     }
     if (spec.output_type == OutputType::generate_until) {
-        add_generations(out, spec, sample, builder, beginning, stop_ids, seed);
+        add_generations(out, spec, sample, builder, beginning, stop_ids, sampling);
     } else if (spec.output_type == OutputType::loglikelihood_rolling) {
         std::vector<ScoreInput> windows = builder.rolling(sample.requests.front().continuation);
         for (std::uint32_t part = 0; part < windows.size(); ++part)
@@ -233,6 +230,23 @@ void append_task(WorkPlan& plan, PlannedTask task, std::vector<TokenizedSample> 
     plan.tasks.push_back(std::move(task));
 }
 
+/// Decides how the task's tokens are chosen, and records it with the task.
+void settle_generation(PlannedTask& task, const GenerationDefaults& defaults, std::uint64_t seed) {
+    task.sampling = sampling_of(task.spec, defaults);
+    task.sampling.seed = seed;
+    task.spec.resolved.as_object().set("generation_kwargs",
+                                       generation_kwargs(task.spec.generation, task.sampling));
+}
+
+/// Says once what the checkpoint asks for in vain.
+void warn_of_lengths(const TaskSelection& selection, const GenerationDefaults& defaults) {
+    const std::string warning = length_warning(defaults);
+    const bool generates = std::any_of(
+        selection.tasks.begin(), selection.tasks.end(),
+        [](const TaskSpec& spec) { return spec.output_type == OutputType::generate_until; });
+    if (generates && !warning.empty()) warn(warning);
+}
+
 }  // namespace
 
 TaskSelection select_tasks(const RunConfig& run) {
@@ -259,11 +273,14 @@ WorkPlan make_work_plan(const TaskSelection& selection, const RunConfig& run,
     const RequestBuilder builder = files.builder();
     SharedInput shared(run.prefix_reuse, files.config);
     plan.groups = selection.groups;
+    warn_of_lengths(selection, files.generation);
     Progress progress("prompts", "tasks", selection.tasks.size());
     for (const TaskSpec& spec : selection.tasks) {
         const Task task = Task::load(spec, run.data_dir);
         PlannedTask planned;
         planned.spec = spec;
+        if (spec.output_type == OutputType::generate_until)
+            settle_generation(planned, files.generation, run.seed);
         planned.samples = task.build({run.limit, run.seed});
         planned.data_files = task.data_files();
         planned.data_hash = task.data_hash();
@@ -272,7 +289,7 @@ WorkPlan make_work_plan(const TaskSelection& selection, const RunConfig& run,
         try {
             parallel_for(tokenized.size(), threads, [&](std::size_t i) {
                 tokenized[i] = tokenize_sample(spec, planned.samples[i], builder, beginning,
-                                               files.stop_ids, run.seed);
+                                               files.stop_ids, planned.sampling);
             });
         } catch (const UserError& e) {
             throw UserError(cat("task ", spec.name, ": ", e.what()));

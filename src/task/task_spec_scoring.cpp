@@ -57,20 +57,16 @@ void read_generation(ConfigReader& reader, TaskSpec& spec) {
         if (length && !have_length) generation.max_gen_toks = *length;
         have_length = have_length || length.has_value();
     }
-    generation.temperature = kwargs.real_or("temperature", 0, {.min = 0, .max = 1e6});
+    generation.temperature = kwargs.optional_real("temperature", {.min = 0, .max = 1e6});
     const std::optional<bool> do_sample = kwargs.optional_boolean("do_sample");
-    generation.do_sample = do_sample.value_or(generation.temperature > 0);
-    if (!generation.do_sample) generation.temperature = 0;
-    if (generation.do_sample && generation.temperature == 0) {
-        if (kwargs.has("temperature"))
-            kwargs.problem("temperature", "do_sample is true: expected a temperature above 0");
-        generation.temperature = 1;  // the default of Hugging Face's generate()
-    }
-    generation.top_p = kwargs.real_or("top_p", 1, {.min = 0, .max = 1});
-    generation.min_p = kwargs.real_or("min_p", 0, {.min = 0, .max = 1});
-    generation.top_k = kwargs.integer_or("top_k", 0, {.min = 0});
+    generation.do_sample = do_sample.value_or(generation.temperature.value_or(0) > 0);
+    if (generation.do_sample && generation.temperature == 0.0)
+        kwargs.problem("temperature", "do_sample is true: expected a temperature above 0");
+    generation.top_p = kwargs.optional_real("top_p", {.min = 0, .max = 1});
+    generation.min_p = kwargs.optional_real("min_p", {.min = 0, .max = 1});
+    generation.top_k = kwargs.optional_integer("top_k", {.min = 0});
     generation.repetition_penalty =
-        kwargs.real_or("repetition_penalty", 1, {.min = 1e-6, .max = 1e6});
+        kwargs.optional_real("repetition_penalty", {.min = 1e-6, .max = 1e6});
     kwargs.integer_or("num_beams", 1, {.min = 1, .max = 1});  // beam search is not offered
 }
 

@@ -38,7 +38,7 @@ grep -q '(0): ""' cpus_unpinned.log || fail "--no-pinning pins"
 
 # Sampled text depends on seed, document, repeat and position only.
 drawn=(--quiet --tasks '[{"name": "quickstart_sums", "repeats": 2}]' --limit 12 --until '["\n\n"]')
-sampled=("${drawn[@]}" --temperature 0.8 --top-p 0.9)
+sampled=("${drawn[@]}" --temperature 0.8 --top-k 0 --top-p 0.9)
 succeeds sampled1 on 1 run "$eval_file" "${sampled[@]}" --output sampled1.h5
 succeeds sampled3 on 3 run "$eval_file" "${sampled[@]}" --output sampled3.h5 --step-tokens 50
 succeeds sampled_tp on 4 run "$eval_file" "${sampled[@]}" --output sampled_tp.h5 --tp 4
@@ -49,7 +49,7 @@ h5diff -q sampled1.h5 reseeded.h5 /tasks/quickstart_sums/samples/response && fai
 
 # Top-k is drawn from the best logits: no row of logits goes to the host. Top-p of a flat distribution falls back to it.
 topk=("${drawn[@]}" --temperature 0.8 --top-k 20 --top-p 0.95)
-flat=("${drawn[@]}" --temperature 3 --top-p 0.9)
+flat=("${drawn[@]}" --temperature 3 --top-k 0 --top-p 0.9)
 succeeds topk1 on 1 run "$eval_file" "${topk[@]}" --output topk1.h5
 for np in 2 3 4; do
     succeeds "topk$np" on "$np" run "$eval_file" "${topk[@]}" --output "topk$np.h5" --step-tokens $((30 * np))

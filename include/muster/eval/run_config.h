@@ -14,6 +14,7 @@ namespace muster {
 
 /// Generation settings that replace those of every generating task.
 struct GenerationOverrides {
+    bool checkpoint_defaults = true;  ///< what nobody says comes from generation_config.json
     std::optional<std::int64_t> max_gen_toks, top_k;
     std::optional<double> temperature, top_p, min_p, repetition_penalty;
     std::optional<bool> do_sample;

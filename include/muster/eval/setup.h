@@ -9,6 +9,7 @@
 
 #include "muster/eval/request_builder.h"
 #include "muster/eval/run_config.h"
+#include "muster/model/generation_defaults.h"
 #include "muster/model/model_config.h"
 #include "muster/text/tokenizer.h"
 
@@ -22,14 +23,16 @@ struct ModelFiles {
     std::vector<std::int32_t> stop_ids;  ///< what ends a generation
     RequestBuilder builder() const { return {tokenizer, max_length, add_bos}; }
     std::optional<bool> add_bos;
+    GenerationDefaults generation;  ///< as the run wants them
 };
 
 /// Reads config.json, generation_config.json and the tokenizer, and checks them against each other
 /// and against the run's tensor-parallel degree and max_length. Throws UserError.
 ModelFiles load_model_files(const RunConfig& run);
 
-/// KV tokens per rank: what the run file says, in tokens or in bytes, else up to 65,536 within 40 % of this rank's share
-/// of free memory. Throws UserError with the bytes if the longest request does not fit.
+/// KV tokens per rank: what the run file says, in tokens or in bytes, else up to 65,536 within 40 %
+/// of this rank's share of free memory. Throws UserError with the bytes if the longest request does
+/// not fit.
 std::int64_t choose_kv_tokens(const RunConfig& run, const ModelConfig& config,
                               std::int64_t longest_request, std::uint64_t free_bytes_per_rank);
 

@@ -27,9 +27,11 @@ struct PlannedTask {
     std::vector<SampleStatus> status;
     std::size_t num_truncated = 0, num_too_long = 0, num_bad = 0;
     std::uint64_t asked_tokens = 0;  ///< input tokens of all requests as if each ran alone
-    std::uint64_t input_tokens = 0;  ///< of these, what a request does not share with the one before
+    std::uint64_t input_tokens =
+        0;  ///< of these, what a request does not share with the one before
     std::uint64_t scored_tokens = 0, max_generated_tokens = 0;
     std::size_t first_request = 0, num_requests = 0;  ///< global ids [first, first + num)
+    SamplingOptions sampling;                         ///< of a task that generates
 };
 
 /// What a global request id belongs to.
@@ -45,9 +47,8 @@ struct WorkPlan {
     std::vector<GroupSpec> groups;
     std::vector<Request> requests;       ///< index = global id
     std::vector<RequestOrigin> origins;  ///< by global id
-    std::vector<std::uint32_t>
-        costs;  ///< by global id: input tokens that are not shared with an earlier request, and at
-                ///< most generated ones
+    std::vector<std::uint32_t> costs;    ///< by global id: input tokens that are not shared with an
+                                       ///< earlier request, and at most generated ones
     std::int64_t longest_request = 0;  ///< in KV tokens
 
     std::uint64_t total_cost() const;  ///< sum of costs

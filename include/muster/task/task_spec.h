@@ -34,8 +34,9 @@ struct GenerationSpec {
     std::vector<std::string> until;
     std::int64_t max_gen_toks = 256;
     bool do_sample = false;
-    double temperature = 0, top_p = 1, min_p = 0, repetition_penalty = 1;
-    std::int64_t top_k = 0;
+    // Absent: as the checkpoint has it (src/eval/generation_options.h).
+    std::optional<double> temperature, top_p, min_p, repetition_penalty;
+    std::optional<std::int64_t> top_k;
 };
 
 struct FewshotSpec {

@@ -38,6 +38,14 @@ TEST_CASE("defaults and overrides") {
     CHECK(generation.temperature == 0.7);
     CHECK(generation.do_sample);  // a temperature above 0 asks for sampling
     CHECK(generation.max_gen_toks == 256);
+    CHECK(run.generation.checkpoint_defaults);
+    const std::string rest = R"({"model": {"path": "m"}, "tasks": ["a"], "generation": )";
+    CHECK_FALSE(read_run_config(parse_json(rest + R"({"defaults": "none"}})", "test"), "a.json")
+                    .generation.checkpoint_defaults);
+    CHECK(problems_of(rest + R"({"defaults": "all"}})").find("/generation/defaults") !=
+          std::string::npos);
+    CHECK(problems_of(rest + R"({"do_sample": true, "temperature": 0}})")
+              .find("/generation/temperature") != std::string::npos);
 }
 
 TEST_CASE("the resolved configuration reads back as itself") {

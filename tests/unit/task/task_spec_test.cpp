@@ -52,9 +52,12 @@ TEST_CASE("generation settings") {
     CHECK(one.max_gen_toks ==
           7);  // max_gen_toks > max_new_tokens > max_tokens > max_completion_tokens
     CHECK(one.until == std::vector<std::string>{"Q:"});
-    CHECK(
-        read("generation_kwargs: {do_sample: false, temperature: 0.7}\n").generation.temperature ==
-        0);
+    CHECK_FALSE(
+        read("generation_kwargs: {do_sample: false, temperature: 0.7}\n").generation.do_sample);
+    CHECK_FALSE(read("generation_kwargs: {top_k: 5}\n").generation.do_sample);
+    CHECK(read("generation_kwargs: {do_sample: true}\n").generation.do_sample);
+    CHECK(mentions(problems("generation_kwargs: {do_sample: true, temperature: 0}\n"),
+                   "/generation_kwargs/temperature"));
     CHECK(read("generation_kwargs: {temperature: 0.7}\n").generation.do_sample);
     CHECK(read("fewshot_delimiter: \"##\"\ngeneration_kwargs: {max_gen_toks: 5}\n")
               .generation.until == std::vector<std::string>{"##"});
