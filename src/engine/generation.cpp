@@ -41,7 +41,10 @@ bool Generation::needs_logits() const {
 }
 
 std::optional<std::int32_t> Generation::choose(std::span<const TopLogit> best, double total) const {
-    const auto candidates = filter_best(best, total, request_.sampling);
+    const SamplingOptions& sampling = request_.sampling;
+    const ListedRow row = penalized_row(best, seen_, sampling.repetition_penalty);
+    if (sampling.greedy()) return argmax(row);
+    const auto candidates = filter_best(row, total, sampling);
     if (!candidates) return std::nullopt;
     return draw_from(*candidates);
 }

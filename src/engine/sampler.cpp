@@ -96,16 +96,45 @@ bool proves(const std::vector<Scored>& scored, double edge, double total,
     return weight_of(edge, scored.front().score) < options.min_p * (1 - kRounding);
 }
 
+float penalized(float logit, double penalty) {
+    const auto factor = static_cast<float>(penalty);
+    return logit < 0 ? logit * factor : logit / factor;
+}
+
 }  // namespace
 
 void penalize_repetition(std::span<float> logits, std::span<const std::int32_t> tokens,
                          double penalty) {
-    const auto factor = static_cast<float>(penalty);
     for (const std::int32_t token : tokens) {
         if (token < 0 || static_cast<std::size_t>(token) >= logits.size()) continue;
         float& logit = logits[static_cast<std::size_t>(token)];
-        logit = logit < 0 ? logit * factor : logit / factor;
+        logit = penalized(logit, penalty);
     }
+}
+
+ListedRow penalized_row(std::span<const TopLogit> best, const std::vector<bool>& seen,
+                        double penalty) {
+    ListedRow row;
+    const auto end =
+        std::find_if(best.begin(), best.end(), [](const TopLogit& item) { return item.token < 0; });
+    row.tokens.assign(best.begin(), end);
+    if (end == best.end()) row.edge = best.back().logit;
+    if (penalty == 1) return row;
+    for (TopLogit& item : row.tokens) {
+        const auto id = static_cast<std::size_t>(item.token);
+        if (id < seen.size() && seen[id]) item.logit = penalized(item.logit, penalty);
+    }
+    std::sort(row.tokens.begin(), row.tokens.end(), [](const TopLogit& a, const TopLogit& b) {
+        return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
+    });
+    return row;
+}
+
+std::optional<std::int32_t> argmax(const ListedRow& row) {
+    const TopLogit& best = row.tokens.front();
+    // Equal ones may lie outside the list, and −infinity stands for NaN, too.
+    const float edge = row.edge.value_or(-std::numeric_limits<float>::infinity());
+    return best.logit > edge ? std::optional(best.token) : std::nullopt;
 }
 
 std::int32_t argmax(std::span<const float> logits) {
@@ -125,12 +154,20 @@ std::vector<Candidate> filter_candidates(std::span<const float> logits,
 }
 
 int best_logits_wanted(const SamplingOptions& options) {
-    if (options.greedy() || options.repetition_penalty != 1) return 0;
+    const bool penalizes = options.repetition_penalty != 1;
+    // A penalty below 1 lifts tokens from anywhere.
+    if (options.repetition_penalty < 1 || options.top_k >= kMaxTopLogits) return 0;
+    // Many of the best tokens of a text have been in it. A place above the edge is left for one, or
+    // for k, if as many of them as this fall below it.
+    constexpr std::int64_t kSeen = 64;
+    if (options.greedy()) return penalizes ? kSeen : 0;
     constexpr std::int64_t kMore = 16;  // ties of the last place, and the first one behind them
-    if (options.top_k >= kMaxTopLogits) return 0;
     if (options.top_k > 0)
-        return static_cast<int>(std::min<std::int64_t>(options.top_k + kMore, kMaxTopLogits));
-    return options.top_p < 1 || options.min_p > 0 ? kMaxTopLogits : 0;
+        return static_cast<int>(std::min<std::int64_t>(
+            options.top_k + (penalizes ? options.top_k + kSeen : kMore), kMaxTopLogits));
+    // The total that top-p needs is that of the row before the penalty.
+    if (options.top_p < 1) return penalizes ? 0 : kMaxTopLogits;
+    return options.min_p > 0 ? kMaxTopLogits : 0;
 }
 
 float inverse_temperature(const SamplingOptions& options) {
@@ -140,17 +177,15 @@ float inverse_temperature(const SamplingOptions& options) {
                                          static_cast<double>(Limits::max())));
 }
 
-std::optional<std::vector<Candidate>> filter_best(std::span<const TopLogit> best, double total,
+std::optional<std::vector<Candidate>> filter_best(const ListedRow& row, double total,
                                                   const SamplingOptions& options) {
     std::vector<Scored> scored;
-    scored.reserve(best.size());
-    for (const TopLogit& item : best) {
-        if (item.token < 0) return filter(std::move(scored), options, total);  // all there are
+    scored.reserve(row.tokens.size());
+    for (const TopLogit& item : row.tokens)
         scored.push_back({item.token, score_of(item.logit, options.temperature)});
-    }
-    // Tokens that are not listed score at most what the last one does, so those above it are all
-    // that score so much.
-    const double edge = scored.back().score;
+    if (!row.edge) return filter(std::move(scored), options, total);
+    // Tokens that are not listed score at most this, so those above it are all that score so much.
+    const double edge = score_of(*row.edge, options.temperature);
     std::erase_if(scored, [&](const Scored& item) { return item.score <= edge; });
     if (!proves(scored, edge, total, options)) return std::nullopt;
     return filter(std::move(scored), options, total);

@@ -36,6 +36,19 @@ void penalize_repetition(std::span<float> logits, std::span<const std::int32_t> 
 /// Index of the largest logit, the lowest on ties; NaN counts as −infinity.
 std::int32_t argmax(std::span<const float> logits);
 
+/// A row of which only the best tokens are known, after the repetition penalty.
+struct ListedRow {
+    std::vector<TopLogit> tokens;  ///< best first, the lower id on ties
+    /// No other token's logit is larger; absent if all tokens are listed.
+    std::optional<float> edge;
+};
+/// `best` as Model::candidates gives them. A penalty of at least 1 makes no logit larger, so the
+/// edge is that of the logits before; `seen` [≤ vocab] tells which tokens it is for.
+ListedRow penalized_row(std::span<const TopLogit> best, const std::vector<bool>& seen,
+                        double penalty);
+/// argmax of the whole row, if the list proves which token that is.
+std::optional<std::int32_t> argmax(const ListedRow& row);
+
 /// What temperature, top-k, top-p and min-p leave of `logits` [vocab], by ascending id; never
 /// empty. top-k keeps all ties of its last place; top-p keeps the smallest set of best tokens whose
 /// probability reaches p. `total`: Σ exp(score − largest score) as others have added it, which
@@ -45,13 +58,13 @@ std::vector<Candidate> filter_candidates(std::span<const float> logits,
                                          std::optional<double> total = std::nullopt);
 
 /// How many of a row's best logits to ask for, so that they are likely to tell what the filters
-/// leave; 0 if only all logits can.
+/// leave; 0 if only all logits can. A greedy choice without a penalty needs none.
 int best_logits_wanted(const SamplingOptions& options);
 /// The temperature as Model::candidates wants it.
 float inverse_temperature(const SamplingOptions& options);
-/// filter_candidates of the whole row, if its best logits, best first, and the total prove what
-/// that is. Otherwise take all logits, with the same total.
-std::optional<std::vector<Candidate>> filter_best(std::span<const TopLogit> best, double total,
+/// filter_candidates of the whole row, if its best logits and the total prove what that is.
+/// Otherwise take all logits, with the same total.
+std::optional<std::vector<Candidate>> filter_best(const ListedRow& row, double total,
                                                   const SamplingOptions& options);
 
 /// Inverse of the cumulative distribution over `candidates` in their order, at a Philox draw.

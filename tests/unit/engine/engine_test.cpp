@@ -328,10 +328,12 @@ TEST_CASE("logits of whole rows go to the host only where the best ones do not t
         return Rows{model.candidate_rows, model.full_logit_rows};
     };
     CHECK(rows({.temperature = 0, .top_k = 5, .top_p = 0.5}) == Rows{0, 0});
-    CHECK(rows({.repetition_penalty = 1.1}) == Rows{0, 12});
+    CHECK(rows({.repetition_penalty = 1.1}) == Rows{12, 0});
+    CHECK(rows({.repetition_penalty = 0.9}) == Rows{0, 12});
     CHECK(rows({.temperature = 0.5}) == Rows{0, 12});
     CHECK(rows({.temperature = 0.8, .top_k = 20, .top_p = 0.95}) == Rows{12, 0});
-    CHECK(rows({.temperature = 0.8, .top_k = 20, .repetition_penalty = 1.1}) == Rows{0, 12});
+    CHECK(rows({.temperature = 0.8, .top_k = 20, .repetition_penalty = 1.1}) == Rows{12, 0});
+    CHECK(rows({.temperature = 0.8, .top_p = 0.9, .repetition_penalty = 1.1}) == Rows{0, 12});
     CHECK(rows({.temperature = 0.8, .top_p = 0.9}) == Rows{12, 0});
     CHECK(rows({.temperature = 0.8, .min_p = 0.1}) == Rows{12, 0});
     // 256 of 258 tokens hold less than this.

@@ -115,6 +115,7 @@ SamplingOptions random_options(std::mt19937& random) {
     options.top_k = static_cast<std::int64_t>(pick({0, 0, 1, 2, 20, 50, 239, 255, 256, 1000}));
     options.top_p = pick({0, 0.1, 0.5, 0.9, 0.95, 0.999, 1, 1});
     options.min_p = pick({0, 0, 1e-4, 0.05, 0.5, 1});
+    options.repetition_penalty = pick({1, 1, 1, 1.05, 1.3, 5, 0.9});
     options.seed = random();
     return options;
 }
@@ -127,7 +128,7 @@ std::vector<TopLogit> best_of(const std::vector<float>& row, int count) {
         best.push_back({std::isnan(row[i]) ? -kInfinity : row[i], static_cast<std::int32_t>(i)});
     std::stable_sort(best.begin(), best.end(),
                      [](const auto& a, const auto& b) { return a.logit > b.logit; });
-    best.resize(static_cast<std::size_t>(count));
+    best.resize(static_cast<std::size_t>(count), {-kInfinity, -1});
     return best;
 }
 double total_of(const std::vector<float>& row, float inverse_temperature) {
@@ -141,30 +142,59 @@ double total_of(const std::vector<float>& row, float inverse_temperature) {
     return total;
 }
 
+/// Which tokens of a row have been seen: few, or nearly all of the best.
+std::vector<bool> random_seen(std::mt19937& random, const std::vector<float>& row) {
+    std::vector<bool> seen(row.size() - random() % row.size(), false);
+    const std::uint32_t share = 2 + random() % 30;
+    for (std::size_t i = 0; i < seen.size(); ++i) seen[i] = random() % share == 0;
+    if (random() % 2)
+        for (const TopLogit& item : best_of(row, static_cast<int>(random() % 100)))
+            if (item.token >= 0 && static_cast<std::size_t>(item.token) < seen.size())
+                seen[static_cast<std::size_t>(item.token)] = true;
+    return seen;
+}
+
+/// All logits of a row after the penalty.
+std::vector<float> penalized_logits(std::vector<float> row, const std::vector<bool>& seen,
+                                    double penalty) {
+    std::vector<std::int32_t> tokens;
+    for (std::size_t i = 0; i < seen.size(); ++i)
+        if (seen[i]) tokens.push_back(static_cast<std::int32_t>(i));
+    if (penalty != 1) penalize_repetition(row, tokens, penalty);
+    return row;
+}
+
 }  // namespace
 
 TEST_CASE("the best logits of a row leave what all of them leave, or say that they do not tell") {
     const unsigned seed = std::random_device{}();
     MESSAGE("seed ", seed);
     std::mt19937 random(seed);
-    int asked = 0, told = 0, told_by[3] = {};
+    int asked = 0, told = 0, told_by[2][3] = {};
     for (int round = 0; round < 20000; ++round) {
         const std::vector<float> row = random_row(random);
         const SamplingOptions options = random_options(random);
         const int wanted = best_logits_wanted(options);
         if (wanted == 0) {
-            CHECK((options.top_k >= kMaxTopLogits ||
-                   (options.top_k == 0 && options.top_p == 1 && options.min_p == 0)));
+            CHECK((options.repetition_penalty < 1 || options.top_k >= kMaxTopLogits ||
+                   (options.top_k == 0 && options.top_p == 1 && options.min_p == 0) ||
+                   (options.top_k == 0 && options.top_p < 1 && options.repetition_penalty > 1)));
             continue;
         }
         REQUIRE(wanted <= kMaxTopLogits);
         ++asked;
         const double total = total_of(row, inverse_temperature(options));
-        const auto best = filter_best(best_of(row, wanted), total, options);
+        const std::vector<bool> seen = random_seen(random, row);
+        const auto best = filter_best(
+            penalized_row(best_of(row, wanted), seen, options.repetition_penalty), total, options);
         if (!best) continue;
         ++told;
-        ++told_by[options.top_k > 0 ? 0 : options.top_p < 1 ? 1 : 2];
-        const auto all = filter_candidates(row, options, total);
+        ++told_by[options.repetition_penalty > 1][options.top_k > 0   ? 0
+                                                  : options.top_p < 1 ? 1
+                                                                      : 2];
+        const auto all = filter_candidates(penalized_logits(row, seen, options.repetition_penalty),
+                                           options, total);
+        CAPTURE(options.repetition_penalty);
         CAPTURE(options.temperature);
         CAPTURE(options.top_k);
         CAPTURE(options.top_p);
@@ -176,7 +206,34 @@ TEST_CASE("the best logits of a row leave what all of them leave, or say that th
     }
     CHECK(told > asked / 3);
     CHECK(told < asked);
-    for (const int count : told_by) CHECK(count > 500);
+    for (const int count : told_by[0]) CHECK(count > 100);
+    CHECK(told_by[1][0] > 100);
+    CHECK(told_by[1][2] > 50);
+}
+
+TEST_CASE("the best logits of a row give the token that is greedy after the penalty") {
+    const unsigned seed = std::random_device{}();
+    MESSAGE("seed ", seed);
+    std::mt19937 random(seed);
+    int told = 0, changed = 0;
+    constexpr int kRows = 20000;
+    for (int i = 0; i < kRows; ++i) {
+        const std::vector<float> row = random_row(random);
+        const std::vector<bool> seen = random_seen(random, row);
+        SamplingOptions options;
+        options.repetition_penalty = std::vector{1.01, 1.05, 1.3, 5.0, 1e6}[random() % 5];
+        const int wanted = best_logits_wanted(options);
+        REQUIRE(wanted > 0);
+        const auto token =
+            argmax(penalized_row(best_of(row, wanted), seen, options.repetition_penalty));
+        if (!token) continue;
+        ++told;
+        changed += *token != argmax(row);
+        REQUIRE(*token == argmax(penalized_logits(row, seen, options.repetition_penalty)));
+    }
+    CHECK(told > kRows / 2);
+    CHECK(told < kRows);
+    CHECK(changed > kRows / 20);
 }
 
 TEST_CASE("which best logits tell what the filters leave") {
@@ -185,8 +242,8 @@ TEST_CASE("which best logits tell what the filters leave") {
     const auto tells = [&](const SamplingOptions& options) {
         const int wanted = best_logits_wanted(options);
         REQUIRE(wanted > 0);
-        return filter_best(best_of(row, wanted), total_of(row, inverse_temperature(options)),
-                           options)
+        return filter_best(penalized_row(best_of(row, wanted), {}, 1),
+                           total_of(row, inverse_temperature(options)), options)
             .has_value();
     };
     CHECK(tells({.temperature = 1, .top_k = 20}));
@@ -202,7 +259,10 @@ TEST_CASE("which best logits tell what the filters leave") {
     CHECK(best_logits_wanted({.temperature = 1}) == 0);
     CHECK(best_logits_wanted({.temperature = 1, .top_k = 256}) == 0);
     CHECK(best_logits_wanted({.temperature = 0, .top_k = 20}) == 0);
-    CHECK(best_logits_wanted({.temperature = 1, .top_k = 20, .repetition_penalty = 1.1}) == 0);
+    CHECK(best_logits_wanted({.temperature = 0, .repetition_penalty = 0.9}) == 0);
+    CHECK(best_logits_wanted({.temperature = 1, .top_p = 0.9, .repetition_penalty = 1.1}) == 0);
+    CHECK(tells({.temperature = 1, .top_k = 20, .repetition_penalty = 1.1}));
+    CHECK(tells({.temperature = 1, .min_p = 0.001, .repetition_penalty = 1.1}));
     CHECK(inverse_temperature({.temperature = 0.5}) == 2);
     CHECK(inverse_temperature({.temperature = 1e-300}) > 0);
     CHECK(std::isfinite(inverse_temperature({.temperature = 1e-300})));

@@ -114,6 +114,8 @@ TEST_CASE("checkpoints with a repetition penalty write what they write in lm-eva
             if (got[i].finish == FinishReason::stop_id) expected.pop_back();  // </s>
             CHECK(got[i].tokens == expected);
         }
+        // The best logits of a row tell which token is best after a penalty that lifts none.
+        CHECK((engine.counters().rows_of_logits > 0) == (sampling.repetition_penalty < 1));
     }
 }
 
