@@ -19,6 +19,7 @@ std::uint64_t operation_scratch_bytes(const CudaWork& work) {
     return std::max({gated_bytes(work.rows, work.intermediate), sums.total(), experts,
                      score_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
                      best_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
+                     draw_scratch(work.rows, work.vocab_rows, work.vocab_shards).total(),
                      attention_bytes(work.rows, work.heads, work.head_dim, work.max_context)});
 }
 

@@ -242,6 +242,14 @@ void ProfilingBackend::top_logits(const Tensor& x, const Matrix& w, std::int64_t
     });
 }
 
+void ProfilingBackend::draw_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                                   std::int64_t vocab_real, int shards,
+                                   std::span<const LogitDraw> draws, std::span<BlockDraw> blocks) {
+    count_product("draw_logits", x, w, static_cast<double>(blocks.size_bytes()), [&] {
+        inner_.draw_logits(x, w, vocab_begin, vocab_real, shards, draws, blocks);
+    });
+}
+
 void ProfilingBackend::all_gather_host(std::span<const std::byte> in, std::span<std::byte> out) {
     count({"all_gather_host"}, {0, static_cast<double>(in.size() + out.size())},
           [&] { inner_.all_gather_host(in, out); });

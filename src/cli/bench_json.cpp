@@ -86,6 +86,7 @@ Value settings(const BenchResult& r) {
     object.set("batches", Array(r.bench.batches.begin(), r.bench.batches.end()));
     object.set("questions", r.bench.questions);
     object.set("top_k", r.bench.top_k);
+    object.set("sample", r.bench.sample);
     object.set("runs", r.bench.runs);
     object.set("step_tokens", r.bench.step_tokens);
     object.set("kv_tokens", r.kv_tokens);

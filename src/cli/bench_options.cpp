@@ -45,6 +45,8 @@ constexpr BenchFlag kFlags[] = {
      "decode: tokens generated after it (default: 64)"},
     {"Work", "top-k", "N", nullptr, &BenchConfig::top_k, nullptr, 0, kMaxTokens,
      "decode: draw from the N best tokens, not the best one (default: 0, the best one)"},
+    {"Work", "sample", "", nullptr, nullptr, &BenchConfig::sample, 0, 0,
+     "decode: draw from all tokens at temperature 1, or from those of --top-k (default: no)"},
     {"Work", "questions", "N", nullptr, &BenchConfig::questions, nullptr, 1, 65536,
      "mmlu-like: questions behind one prefix (default: 8)"},
     {"Work", "runs", "N", nullptr, &BenchConfig::runs, nullptr, 1, 100'000,

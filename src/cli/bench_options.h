@@ -16,7 +16,8 @@ struct BenchConfig {
     std::vector<std::int64_t> batches = {1};  ///< sequences of a phase, measured one by one
     std::int64_t batch = 1;                   ///< of `batches`, the one that is measured
     std::int64_t questions = 8;
-    std::int64_t top_k = 0;  ///< decode: 0 is greedy
+    std::int64_t top_k = 0;  ///< decode: 0 is greedy, or all tokens with `sample`
+    bool sample = false;     ///< decode: at temperature 1
     std::string dtype = "auto";
     std::int64_t threads = 0, tensor_parallel = 1;
     bool tp_across_nodes = false;

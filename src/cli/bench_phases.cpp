@@ -59,7 +59,8 @@ std::vector<Request> generations(const BenchConfig& bench, TokenSource source) {
         request.kind = Request::Kind::generate;
         source.append(request.tokens, bench.context_tokens, i);
         request.max_new_tokens = static_cast<std::int32_t>(bench.new_tokens);
-        if (bench.top_k > 0) request.sampling = {.temperature = 1, .top_k = bench.top_k};
+        if (bench.top_k > 0 || bench.sample)
+            request.sampling = {.temperature = 1, .top_k = bench.top_k};
         request.sample_key = static_cast<std::uint64_t>(i);
         requests.push_back(std::move(request));
     }
@@ -202,7 +203,9 @@ PhaseRun run_phase(const std::string& phase, const BenchConfig& bench, Engine& e
 std::string describe_phase(const std::string& phase, const BenchConfig& bench) {
     if (phase == "decode")
         return cat(bench.batch, " × ", bench.new_tokens, " new at ", bench.context_tokens,
-                   bench.top_k > 0 ? cat(", top ", bench.top_k) : "");
+                   bench.top_k > 0 ? cat(", top ", bench.top_k)
+                   : bench.sample  ? ", sampled"
+                                   : "");
     if (phase == "mmlu-like") return cat(bench.questions, " questions, asked");
     return cat(bench.batch, " × ", bench.prompt_tokens, phase == "score" ? ", all scored" : "");
 }

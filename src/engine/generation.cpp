@@ -13,6 +13,7 @@ Generation::Generation(const Request& request, const Tokenizer& tokenizer)
     : request_(request),
       tokenizer_(tokenizer),
       best_logits_wanted_(muster::best_logits_wanted(request.sampling)),
+      drawn_by_model_(by_temperature_alone(request.sampling)),
       inverse_temperature_(
           request.sampling.greedy() ? 1.0f : muster::inverse_temperature(request.sampling)),
       stop_ids_(request.stop_ids),
@@ -46,21 +47,26 @@ std::optional<std::int32_t> Generation::choose(std::span<const TopLogit> best, d
     if (sampling.greedy()) return argmax(row);
     const auto candidates = filter_best(row, total, sampling);
     if (!candidates) return std::nullopt;
-    return draw_from(*candidates);
+    return draw(*candidates, key());
 }
 
 std::int32_t Generation::choose(std::span<float> logits, std::optional<double> total) const {
     const SamplingOptions& sampling = request_.sampling;
     penalize_repetition(logits, seen_ids_, sampling.repetition_penalty);
     if (sampling.greedy()) return argmax(logits);
-    return draw_from(filter_candidates(logits, sampling, total));
+    return draw(filter_candidates(logits, sampling, total), key());
 }
 
-std::int32_t Generation::draw_from(std::span<const Candidate> candidates) const {
-    return draw(candidates, {.seed = request_.sampling.seed,
-                             .sample_key = request_.sample_key,
-                             .repeat = request_.repeat,
-                             .position = static_cast<std::uint32_t>(tokens_.size())});
+TokenDraw Generation::model_draw() const {
+    const auto [block, token] = uniforms_of(key());
+    return {0, inverse_temperature_, block, token};
+}
+
+DrawKey Generation::key() const {
+    return {.seed = request_.sampling.seed,
+            .sample_key = request_.sample_key,
+            .repeat = request_.repeat,
+            .position = static_cast<std::uint32_t>(tokens_.size())};
 }
 
 void Generation::accept(std::int32_t token) {

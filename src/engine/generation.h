@@ -8,6 +8,7 @@
 
 #include "muster/backend/backend.h"
 #include "muster/engine/request.h"
+#include "muster/model/model.h"
 #include "muster/text/tokenizer.h"
 #include "sampler.h"
 #include "stop_matcher.h"
@@ -24,6 +25,9 @@ class Generation {
     /// What RowSampler asks the model for; see sampler.h. 0: all logits at once.
     int best_logits_wanted() const { return best_logits_wanted_; }
     float inverse_temperature() const { return inverse_temperature_; }
+    /// Whether Model::draw chooses, and from what; `row` is for the caller to set.
+    bool drawn_by_model() const { return drawn_by_model_; }
+    TokenDraw model_draw() const;
     /// The next token from a row's best logits, best first, if they tell; from all logits, with the
     /// same total, it would be the same one.
     std::optional<std::int32_t> choose(std::span<const TopLogit> best, double total) const;
@@ -40,11 +44,12 @@ class Generation {
 
  private:
     void remember(std::int32_t token);
-    std::int32_t draw_from(std::span<const Candidate> candidates) const;
+    DrawKey key() const;
 
     const Request& request_;
     const Tokenizer& tokenizer_;
     const int best_logits_wanted_;
+    const bool drawn_by_model_;
     const float inverse_temperature_;  ///< 1 where nothing is drawn
     std::vector<std::int32_t> stop_ids_;
     IncrementalDecoder decoder_;

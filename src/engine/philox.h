@@ -28,11 +28,17 @@ inline PhiloxCounter philox4x32(PhiloxCounter counter, PhiloxKey key) {
     return counter;
 }
 
-/// A double in [0, 1) with 53 random bits, from the first two words of a draw.
-inline double philox_uniform(const PhiloxCounter& counter, const PhiloxKey& key) {
+/// Two independent doubles in [0, 1) with 53 random bits each, from the words of a draw in order.
+inline std::array<double, 2> philox_uniforms(const PhiloxCounter& counter, const PhiloxKey& key) {
     const PhiloxCounter words = philox4x32(counter, key);
-    const std::uint64_t high = words[0] >> 5, low = words[1] >> 6;
-    return static_cast<double>((high << 26) | low) * 0x1p-53;
+    const auto uniform = [](std::uint64_t high, std::uint64_t low) {
+        return static_cast<double>(((high >> 5) << 26) | (low >> 6)) * 0x1p-53;
+    };
+    return {uniform(words[0], words[1]), uniform(words[2], words[3])};
+}
+/// The first of them.
+inline double philox_uniform(const PhiloxCounter& counter, const PhiloxKey& key) {
+    return philox_uniforms(counter, key)[0];
 }
 
 }  // namespace muster

@@ -35,7 +35,7 @@ Tensor rows_of(const Tensor& hidden, std::size_t begin, std::size_t end) {
 
 void RowSampler::sample(const Tensor& hidden, std::span<const OutputRow> rows, Sequences& sequences,
                         const Accept& accept) {
-    std::vector<Draw> by_best;
+    std::vector<Draw> by_best, by_model;
     undecided_.clear();
     for (std::size_t i = 0; i < rows.size(); ++i) {
         bool any = false;
@@ -43,10 +43,14 @@ void RowSampler::sample(const Tensor& hidden, std::span<const OutputRow> rows, S
             const Generation& generation = sequences.generation(node);
             if (!generation.needs_logits()) continue;
             any = true;
-            (generation.best_logits_wanted() > 0 ? by_best : undecided_).push_back({i, node, {}});
+            (generation.drawn_by_model()           ? by_model
+             : generation.best_logits_wanted() > 0 ? by_best
+                                                   : undecided_)
+                .push_back({i, node, {}});
         }
         rows_ += any;
     }
+    sample_by_model(hidden, by_model, sequences, accept);
     for_blocks(std::span<const Draw>(by_best),
                [&](std::size_t begin, std::size_t end, std::span<const Draw> draws) {
                    sample_best(hidden, begin, end, {draws.begin(), draws.end()}, sequences, accept);
@@ -93,6 +97,21 @@ void RowSampler::sample_best(const Tensor& hidden, std::size_t begin, std::size_
             return true;
         });
     }
+}
+
+void RowSampler::sample_by_model(const Tensor& hidden, std::span<const Draw> draws,
+                                 Sequences& sequences, const Accept& accept) {
+    if (draws.empty()) return;
+    model_draws_.clear();
+    for (const Draw& draw : draws) {
+        model_draws_.push_back(sequences.generation(draw.node).model_draw());
+        model_draws_.back().row = static_cast<std::int32_t>(draw.row);
+    }
+    model_.draw(hidden, model_draws_, tokens_);
+    if (tokens_.size() != draws.size())
+        throw InternalError(
+            cat("engine: the model drew ", tokens_.size(), " tokens, expected ", draws.size()));
+    for (std::size_t i = 0; i < draws.size(); ++i) accept(draws[i].node, tokens_[i]);
 }
 
 void RowSampler::sample_logits(const Tensor& hidden, Sequences& sequences, const Accept& accept) {

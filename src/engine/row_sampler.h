@@ -1,6 +1,7 @@
 #pragma once
-// Tokens for rows that want more than their argmax: from their best logits where these tell what
-// can be drawn, from all logits where they do not. Which of the two depends on the row alone, and
+// Tokens for rows that want more than their argmax: by the model where the temperature is all that
+// counts, from their best logits where these tell what can be drawn, from all logits where they do
+// not. Which of the two depends on the row alone, and
 // both give the same token.
 
 #include <functional>
@@ -40,6 +41,9 @@ class RowSampler {
     /// others go to undecided_.
     void sample_best(const Tensor& hidden, std::size_t begin, std::size_t end,
                      std::vector<Draw> draws, Sequences& sequences, const Accept& accept);
+    /// Has the model choose for `draws`.
+    void sample_by_model(const Tensor& hidden, std::span<const Draw> draws, Sequences& sequences,
+                         const Accept& accept);
     /// Chooses for the draws in undecided_.
     void sample_logits(const Tensor& hidden, Sequences& sequences, const Accept& accept);
 
@@ -49,6 +53,8 @@ class RowSampler {
     // Reused from call to call.
     std::vector<float> inverse_temperatures_, logits_, copy_;
     RowCandidates found_;
+    std::vector<TokenDraw> model_draws_;
+    std::vector<std::int32_t> tokens_;
 };
 
 }  // namespace muster

@@ -191,12 +191,21 @@ std::optional<std::vector<Candidate>> filter_best(const ListedRow& row, double t
     return filter(std::move(scored), options, total);
 }
 
-std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key) {
+bool by_temperature_alone(const SamplingOptions& options) {
+    return !options.greedy() && options.repetition_penalty == 1 && options.top_k == 0 &&
+           options.top_p >= 1 && options.min_p == 0;
+}
+
+std::array<double, 2> uniforms_of(const DrawKey& key) {
     // Key and counter hold the four numbers side by side: different draws can never coincide.
-    const double uniform = philox_uniform(
+    return philox_uniforms(
         {key.position, key.repeat, static_cast<std::uint32_t>(key.sample_key),
          static_cast<std::uint32_t>(key.sample_key >> 32)},
         {static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32)});
+}
+
+std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key) {
+    const double uniform = uniforms_of(key)[0];
     double total = 0, sum = 0;
     for (const Candidate& candidate : candidates) total += candidate.weight;
     const double threshold = uniform * total;

@@ -5,6 +5,7 @@
 // to its sort, are ours: higher score first, then lower id. No libm call decides anything, so that
 // all ranks and machines draw the same token.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -67,7 +68,12 @@ float inverse_temperature(const SamplingOptions& options);
 std::optional<std::vector<Candidate>> filter_best(const ListedRow& row, double total,
                                                   const SamplingOptions& options);
 
-/// Inverse of the cumulative distribution over `candidates` in their order, at a Philox draw.
+/// Whether nothing but the temperature says what may be drawn: then Model::draw does it.
+bool by_temperature_alone(const SamplingOptions& options);
+/// The numbers in [0, 1) of a draw.
+std::array<double, 2> uniforms_of(const DrawKey& key);
+/// Inverse of the cumulative distribution over `candidates` in their order, at the first of the
+/// key's numbers.
 std::int32_t draw(std::span<const Candidate> candidates, const DrawKey& key);
 
 }  // namespace muster

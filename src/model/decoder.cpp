@@ -243,6 +243,11 @@ void Decoder::candidates(const Tensor& hidden, int count,
     weights_.head.candidates(backend_, hidden, count, inverse_temperatures, out);
 }
 
+void Decoder::draw(const Tensor& hidden, std::span<const TokenDraw> draws,
+                   std::vector<std::int32_t>& tokens) {
+    weights_.head.draw(backend_, hidden, draws, tokens);
+}
+
 void Decoder::logits(const Tensor& hidden, std::span<const std::int32_t> rows,
                      std::vector<float>& out) {
     weights_.head.logits(backend_, hidden, rows, out);

@@ -57,6 +57,8 @@ class Decoder : public Model {
                std::vector<RowScore>& rows, std::vector<float>& target_logits) override;
     void candidates(const Tensor& hidden, int count, std::span<const float> inverse_temperatures,
                     RowCandidates& out) override;
+    void draw(const Tensor& hidden, std::span<const TokenDraw> draws,
+              std::vector<std::int32_t>& tokens) override;
     void logits(const Tensor& hidden, std::span<const std::int32_t> rows,
                 std::vector<float>& out) override;
 

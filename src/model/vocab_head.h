@@ -29,6 +29,9 @@ class VocabParallelHead {
     /// See Model::candidates. Collective over the group.
     void candidates(Backend& backend, const Tensor& hidden, int count,
                     std::span<const float> inverse_temperatures, RowCandidates& out) const;
+    /// See Model::draw. Collective over the group.
+    void draw(Backend& backend, const Tensor& hidden, std::span<const TokenDraw> draws,
+              std::vector<std::int32_t>& tokens) const;
     /// See Model::logits. Collective over the group.
     void logits(Backend& backend, const Tensor& hidden, std::span<const std::int32_t> rows,
                 std::vector<float>& out) const;

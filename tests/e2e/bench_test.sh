@@ -107,6 +107,10 @@ is one.json "$operation.flops" "$((4 * 2 * 120 * 192 * 64)).0"
 measures drawn 0 --top-k 7 --profile
 is drawn.json settings.top_k 7
 grep -q '"top_logits"' drawn.json || fail "drawn: --top-k does not ask for the best logits"
+measures sampled 0 --sample --profile
+is sampled.json settings.sample true
+grep -q '"draw_logits"' sampled.json || fail "sampled: --sample does not draw from all tokens"
+grep -q '"draw_logits"' drawn.json && fail "drawn: --top-k draws from all tokens"
 grep -q '"top_logits"' one.json && fail "one: greedy decoding asks for the best logits"
 
 measures replicas 2

@@ -69,6 +69,39 @@ rows=$(sum_of topk1.h5 /run/timing/rows_of_logits)
 rows=$(sum_of flat1.h5 /run/timing/rows_of_logits)
 [ "$rows" -gt 0 ] || fail "top-p of flat distributions needed no logits"
 
+# With a temperature alone the model draws, and no logits travel.
+warm=("${drawn[@]}" --temperature 0.8 --top-k 0)
+succeeds warm1 on 1 run "$eval_file" "${warm[@]}" --output warm1.h5
+succeeds warm3 on 3 run "$eval_file" "${warm[@]}" --output warm3.h5 --step-tokens 50
+same_scores warm1.h5 warm3.h5
+for tp in 2 4; do
+    succeeds "warm_tp$tp" on "$tp" run "$eval_file" "${warm[@]}" --output "warm_tp$tp.h5" --tp "$tp"
+    same_scores warm1.h5 "warm_tp$tp.h5"
+done
+[ "$(sum_of warm1.h5 /run/timing/rows_sampled)" -gt 20 ] || fail "temperature alone: few rows were sampled"
+[ "$(sum_of warm1.h5 /run/timing/rows_of_logits)" -eq 0 ] || fail "temperature alone: logits went to the host"
+h5diff -q warm1.h5 topk1.h5 /tasks/quickstart_sums/samples/response && fail "top-k leaves what the temperature alone gives"
+
+# A repetition penalty of the checkpoint is used, recorded, and no reason for logits to travel.
+cp -r "$source_folder/configs/quickstart/model" penalised
+printf '{"eos_token_id": 1, "repetition_penalty": 1.3}' >penalised/generation_config.json
+greedy=(--quiet --tasks quickstart_sums --limit 12)
+succeeds plain on 1 run "$eval_file" "${greedy[@]}" --output plain.h5
+succeeds penalty on 1 run "$eval_file" "${greedy[@]}" --model penalised --output penalty.h5
+succeeds unpenalised on 1 run "$eval_file" "${greedy[@]}" --model penalised --generation-defaults none --output unpenalised.h5
+h5diff -q plain.h5 penalty.h5 /tasks/quickstart_sums/samples/response && fail "the checkpoint's penalty changes nothing"
+same_scores plain.h5 unpenalised.h5
+succeeds kwargs h5dump -d /tasks/quickstart_sums/config penalty.h5
+grep -q 'repetition_penalty[^0-9]*1.3' kwargs.log || fail "the penalty that was used is not recorded"
+[ "$(sum_of penalty.h5 /run/timing/rows_of_logits)" -eq 0 ] || fail "a penalty takes logits to the host"
+succeeds planned on 0 plan "$eval_file" "${greedy[@]}" --model penalised --output planned.h5
+grep -q 'quickstart_sums: greedy, repetition penalty 1.3, at most 80 tokens' planned.log || fail "plan does not say how tokens are chosen"
+printf '{"eos_token_id": 1, "num_beams": 2}' >penalised/generation_config.json
+on 0 run "$eval_file" "${greedy[@]}" --model penalised --output beams.h5 >beams.log 2>&1
+[ $? -eq 2 ] || fail "num_beams of the checkpoint is not refused"
+grep -q 'generation_config.json: num_beams 2 changes what task quickstart_sums generates' beams.log || fail "num_beams: another error"
+succeeds scored on 1 run "$eval_file" --quiet --tasks quickstart_creatures --limit 4 --model penalised --output scored.h5
+
 # 16-bit weights.
 succeeds bf16 on 1 run "$eval_file" --quiet --limit 8 --dtype bfloat16 --output bf16.h5
 succeeds bf16_tp on 4 run "$eval_file" --quiet --limit 8 --dtype bfloat16 --output bf16_tp.h5 --tp 2 --step-tokens 77

@@ -301,6 +301,21 @@ TEST_CASE(
         test.model->candidates(test.model->forward(batch, test.kv), kCount, inverse, found);
         return found;
     };
+    const auto drawn = [&](TestModel test) {
+        const std::vector<std::int32_t> pages = {3};
+        StepBatch batch;
+        batch.tokens = sequence;
+        batch.sequences.push_back({0, static_cast<std::int32_t>(sequence.size()), 0, pages});
+        batch.lengths = {static_cast<std::int64_t>(sequence.size())};
+        batch.output_rows = {0, 4, 8};
+        std::vector<TokenDraw> draws;
+        for (int i = 0; i < 300; ++i)
+            draws.push_back({i / 100, inverse[static_cast<std::size_t>(i / 100)],
+                             (i % 10 + 0.5) / 10, (i % 100 + 0.5) / 100});
+        std::vector<std::int32_t> tokens;
+        test.model->draw(test.model->forward(batch, test.kv), draws, tokens);
+        return tokens;
+    };
     const auto near = [](const RowCandidates& a, const RowCandidates& b) {
         for (std::size_t i = 0; i < a.best.size(); ++i)
             CHECK(a.best[i].logit == doctest::Approx(b.best[i].logit).epsilon(1e-4));
@@ -311,7 +326,16 @@ TEST_CASE(
                         alone = candidates(TestModel(checkpoint.directory, "", on_device(true)));
     REQUIRE(alone.best.size() == 3 * kCount);
     near(alone, cpu);
+    const std::vector<std::int32_t> tokens = drawn(TestModel(checkpoint.directory, "")),
+                                    on_one =
+                                        drawn(TestModel(checkpoint.directory, "", on_device(true)));
+    // In the same blocks, but where a sum's last bits decide.
+    int moved = 0;
+    for (std::size_t i = 0; i < tokens.size(); ++i) moved += tokens[i] != on_one[i];
+    CHECK(moved <= 3);
     for_degrees([&](Communicator group) {
+        CHECK(drawn(TestModel(checkpoint.directory, "", on_device(true), group.duplicate())) ==
+              on_one);
         const RowCandidates invariant =
             candidates(TestModel(checkpoint.directory, "", on_device(true), group.duplicate()));
         CHECK(invariant.totals == alone.totals);

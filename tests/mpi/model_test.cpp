@@ -28,7 +28,7 @@ struct Outcome {
     std::vector<float> logits, targets;
     std::vector<double> log_sums, totals;
     std::vector<TopLogit> best;
-    std::vector<std::int32_t> argmax;
+    std::vector<std::int32_t> argmax, drawn;
 };
 
 /// Logits, then scores, of one packed step of three sequences.
@@ -65,6 +65,13 @@ Outcome compute(const std::string& directory, Communicator group, unsigned seed)
     test.model->candidates(hidden, 40, inverse, candidates);
     outcome.best = candidates.best;
     outcome.totals = candidates.totals;
+    std::vector<TokenDraw> draws;
+    for (std::size_t i = 0; i < 200; ++i)
+        draws.push_back({static_cast<std::int32_t>(i * batch.output_rows.size() / 200),
+                         0.5f + static_cast<float>(i % 7) / 4,
+                         static_cast<double>(random()) / 0x1p32,
+                         static_cast<double>(random()) / 0x1p32});
+    test.model->draw(hidden, draws, outcome.drawn);
     for (const RowScore& row : rows) {
         outcome.log_sums.push_back(row.log_sum_exp);
         outcome.argmax.push_back(row.argmax);
@@ -93,6 +100,7 @@ void check_degrees(const std::string& directory) {
         CHECK(together.log_sums == alone.log_sums);
         CHECK(together.argmax == alone.argmax);
         CHECK(together.totals == alone.totals);
+        CHECK(together.drawn == alone.drawn);
         REQUIRE(together.best.size() == alone.best.size());
         CHECK(std::memcmp(together.best.data(), alone.best.data(),
                           alone.best.size() * sizeof(TopLogit)) == 0);

@@ -89,6 +89,27 @@ struct TopLogit {
     std::int32_t token = -1;  ///< global id; −1: there is none
 };
 
+/// A token to be drawn from a row of logits.
+struct LogitDraw {
+    std::int32_t row = 0;
+    float inverse_temperature = 1;  ///< positive
+    double uniform = 0;             ///< in [0, 1): which token of a block
+};
+
+/// What draw_logits gives of one block of the vocabulary.
+struct BlockDraw {
+    double sum = 0;           ///< Σ exp((logit − max) · inverse temperature)
+    float max = 0;            ///< largest logit; −infinity if the block has no tokens
+    std::int32_t token = -1;  ///< global id of the one that is drawn; −1 if there is none
+};
+
+/// Ids of a block of draw_logits. Blocks begin with the virtual shards, and their last one may have
+/// fewer ids.
+inline constexpr std::int64_t kDrawBlock = 16384;
+constexpr std::int64_t draw_blocks(std::int64_t shard_rows) {
+    return (shard_rows + kDrawBlock - 1) / kDrawBlock;
+}
+
 /// Weights [n] f32 and epsilon of an RMSNorm.
 struct RmsNorm {
     Tensor weight;
@@ -264,6 +285,14 @@ class Backend {
                             std::span<const float> inverse_temperatures,
                             std::span<TopLogit> candidates, std::span<float> maxima,
                             std::span<double> sums) = 0;
+
+    /// For each of `draws`, ascending by row, and each block of this rank's head, in order, a token
+    /// in proportion to exp(logit · inverse temperature): the first in ascending order at which the
+    /// sum of these exceeds uniform · the block's. x, head and shards as in score_vocab; blocks
+    /// [draws, shards · draw_blocks(rows of a shard)]. NaN counts as −infinity.
+    virtual void draw_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                             std::int64_t vocab_real, int shards, std::span<const LogitDraw> draws,
+                             std::span<BlockDraw> blocks) = 0;
 
     // --- the tensor-parallel group: copies only -------------------------------------------------
     virtual int tp_size() const = 0;

@@ -47,6 +47,13 @@ struct RowCandidates {
                                  ///< the vocabulary, by virtual shards in their order
 };
 
+/// A token to be drawn from a row of hidden states, by two independent numbers in [0, 1).
+struct TokenDraw {
+    std::int32_t row = 0;
+    float inverse_temperature = 1;  ///< positive
+    double block_uniform = 0, token_uniform = 0;
+};
+
 class Model {
  public:
     /// Loads this rank's slices. `max_step_rows` bounds the rows of a step. Throws UserError for
@@ -80,6 +87,11 @@ class Model {
     /// probabilities of them; inverse temperatures [rows] are positive. Collective over the group.
     virtual void candidates(const Tensor& hidden, int count,
                             std::span<const float> inverse_temperatures, RowCandidates& out) = 0;
+    /// Draws a token for each of `draws`, ascending by row, in proportion to exp(logit · inverse
+    /// temperature) over the whole vocabulary: first one of the blocks of Backend::draw_logits,
+    /// then a token of it. Collective over the group.
+    virtual void draw(const Tensor& hidden, std::span<const TokenDraw> draws,
+                      std::vector<std::int32_t>& tokens) = 0;
     /// Full logits [rows.size(), vocab] f32 in host memory of these rows of `hidden`. Collective
     /// over the group.
     virtual void logits(const Tensor& hidden, std::span<const std::int32_t> rows,

@@ -54,6 +54,9 @@ class CpuBackend : public Backend {
                     std::int64_t vocab_real, int shards, int count,
                     std::span<const float> inverse_temperatures, std::span<TopLogit> candidates,
                     std::span<float> maxima, std::span<double> sums) override;
+    void draw_logits(const Tensor& x, const Matrix& w, std::int64_t vocab_begin,
+                     std::int64_t vocab_real, int shards, std::span<const LogitDraw> draws,
+                     std::span<BlockDraw> blocks) override;
 
     int tp_size() const override;
     int tp_rank() const override;

@@ -10,49 +10,19 @@
 #include "cuda/launch.cuh"
 #include "cuda/order.cuh"
 #include "cuda/reduce.cuh"
+#include "cuda/slab_columns.cuh"
 
 namespace muster::cuda {
 
 namespace {
 
-constexpr int kThreads = 512, kWarps = kThreads / 32;
-constexpr int kColumns = 32;  // of a thread
+constexpr int kThreads = kSlabThreads, kWarps = kThreads / 32;
+constexpr int kColumns = SlabColumns::kCount;
 constexpr int kGroup = 8, kGroups = kColumns / kGroup;
 constexpr int kSpare = 64;  // groups above the bar beyond `count`
 // What can reach the bar, with the list so far.
 constexpr int kMost = (kMaxTopLogits + kSpare) * kGroup + kMaxTopLogits, kSorted = 4096;
 static_assert(kThreads * kColumns == kBestColumns && kMost <= kSorted);
-
-using Rank = unsigned long long;
-constexpr Rank kNoRank = 0;  // below that of any logit
-
-/// The columns of a slab that a thread holds: four neighbours, then four that lie 4 · blockDim.x
-/// further, and so on.
-struct Columns {
-    float logits[kColumns];
-    int columns;
-    std::int32_t first_id;
-
-    __device__ __forceinline__ int column(int i) const {
-        return 4 * (i / 4 * static_cast<int>(blockDim.x) + static_cast<int>(threadIdx.x)) + i % 4;
-    }
-    __device__ __forceinline__ bool exists(int i) const { return column(i) < columns; }
-    /// kNoRank where there is no column.
-    __device__ __forceinline__ Rank rank(int i) const {
-        return exists(i) ? rank_of(logits[i], first_id + column(i)) : kNoRank;
-    }
-    /// NaNs become −infinity.
-    __device__ __forceinline__ void load(const float* row, bool whole) {
-#pragma unroll
-        for (int four = 0; four < kColumns / 4; ++four) {
-            float values[4] = {0, 0, 0, 0};
-            if (exists(4 * four)) load4(row, column(4 * four), columns, whole, values);
-#pragma unroll
-            for (int i = 0; i < 4; ++i)
-                logits[4 * four + i] = values[i] == values[i] ? values[i] : -infinity();
-        }
-    }
-};
 
 /// Σ of n over the block's threads, in all of them. `slots`: other ones than in the call before.
 __device__ __forceinline__ int count_block(const bool (&counted)[kGroups], int* slots) {
@@ -105,14 +75,10 @@ __device__ __forceinline__ void sort_ranks(Rank* ranks, unsigned size) {
 }
 
 /// Σ exp((logit − max) · inverse temperature) over a thread's columns.
-__device__ __forceinline__ double sum_of(const Columns& mine, float max, float inverse) {
+__device__ __forceinline__ double sum_of(const SlabColumns& mine, float max, float inverse) {
     double sum = 0;
 #pragma unroll
-    for (int i = 0; i < kColumns; ++i) {
-        const float logit = mine.logits[i];
-        if (mine.exists(i))
-            sum += static_cast<double>(logit == max ? 1.0f : expf((logit - max) * inverse));
-    }
+    for (int i = 0; i < kColumns; ++i) sum += static_cast<double>(mine.weight(i, max, inverse));
     return sum;
 }
 
@@ -140,7 +106,7 @@ __global__ void __launch_bounds__(kThreads, 2)
     TopLogit* list = best + row * count;
     if (threadIdx.x == 0) filled = 0;
 
-    Columns mine;
+    SlabColumns mine;
     mine.columns = columns;
     mine.first_id = first_id;
     mine.load(logits + row * stride, whole);
@@ -212,14 +178,9 @@ void append_best(const float* logits, std::int64_t stride, std::int64_t rows, st
                  cudaStream_t stream) {
     if (rows == 0) return;
     const bool whole = by_fours(logits, columns, stride, sizeof(float));
-    // A block's threads depend on the columns alone, and so does the order of its sums.
-    const std::int64_t fours = (columns + 3) / 4;
-    const unsigned threads = fours >= kThreads ? kThreads
-                             : fours <= 32     ? 32
-                                               : blocks_for(fours, 32) * 32;
-    launch("append_best", append_best_kernel, dim3(blocks_for(rows, 1)), threads, 0, stream, logits,
-           stride, static_cast<int>(columns), first_id, fresh_best, fresh_sums, whole, count,
-           inverse_temperatures, best, sums);
+    launch("append_best", append_best_kernel, dim3(blocks_for(rows, 1)), slab_threads(columns), 0,
+           stream, logits, stride, static_cast<int>(columns), first_id, fresh_best, fresh_sums,
+           whole, count, inverse_temperatures, best, sums);
 }
 
 }  // namespace muster::cuda

@@ -139,6 +139,30 @@ constexpr BestScratch best_scratch(std::int64_t rows, std::int64_t vocab_rows, i
     return s;
 }
 
+/// Memory of draw_logits: a slab of logits, what is to be drawn, and what each block gives.
+struct DrawScratch {
+    std::int64_t rows = 0, columns = 0;  ///< of a slab, as in score_vocab
+    std::uint64_t logits = 0, draws = 0, blocks = 0;
+    std::uint64_t total() const {
+        return block_bytes(logits) + block_bytes(draws) + block_bytes(blocks);
+    }
+};
+/// Draws at once; several may be from one row.
+inline constexpr std::int64_t kMostDraws = kScoreRows;
+constexpr DrawScratch draw_scratch(std::int64_t rows, std::int64_t vocab_rows, int shards) {
+    const ScoreScratch score = score_scratch(rows, vocab_rows, shards);
+    DrawScratch s;
+    s.rows = score.rows;
+    s.columns = score.columns;
+    s.logits = score.logits;
+    s.draws = static_cast<std::uint64_t>(kMostDraws) * sizeof(LogitDraw);
+    s.blocks = static_cast<std::uint64_t>(kMostDraws * shards *
+                                          draw_blocks(vocab_rows / std::max(shards, 1))) *
+               sizeof(BlockDraw);
+    return s;
+}
+static_assert(kDrawBlock == kSlabColumns);
+
 /// What attention_scratch_bytes (attention.h) gives, without CUDA; a test holds them together.
 constexpr std::uint64_t attention_bytes(std::int64_t rows, std::int64_t heads,
                                         std::int64_t head_dim, std::int64_t max_context) {

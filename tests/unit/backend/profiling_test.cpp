@@ -184,6 +184,24 @@ TEST_CASE("the best logits are forwarded and counted like the product that they 
           static_cast<double>(w->bytes()) + 3 * 40 * 2 /* x */ + 3 * 5 * 8 + 2 * 3 * (4 + 8));
 }
 
+TEST_CASE("draws are forwarded and counted like the product that they come from") {
+    RandomInput input;
+    Profiled backend;
+    const auto w = backend.matrix(input.floats(64 * 40), 64, 40);
+    const Tensor x = backend.tensor(input.floats(3 * 40), {3, 40}, DType::bf16);
+    const std::vector<LogitDraw> draws = {{0, 1, 0.3}, {2, 0.5f, 0.8}};
+    std::vector<BlockDraw> blocks(4), plain(4);
+    backend->draw_logits(x, *w, 100, 60, 2, draws, plain);
+    backend.profiling->draw_logits(x, *w, 100, 60, 2, draws, blocks);
+    for (std::size_t i = 0; i < 4; ++i) {
+        CHECK(blocks[i].token >= 100);
+        CHECK(blocks[i].token == plain[i].token);
+    }
+    const OperationTotal& total = backend.total({"draw_logits", 64, 40});
+    CHECK(total.calls == 1);
+    CHECK(total.flops == 2 * 3 * 64 * 40);
+}
+
 TEST_CASE("profiles add up") {
     Profile a, b;
     a.operations[{"rope"}] = {.calls = 1, .seconds = 2, .flops = 3, .bytes = 4};

@@ -75,6 +75,7 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "--allow-device-sharing",
                                   "--tp-invariant",
                                   "--profile",
+                                  "--sample",
                                   "--json",
                                   "out.json"});
     CHECK(all.shape == "llama-135m");
@@ -89,6 +90,7 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.runs == 15);
     CHECK(all.questions == 16);
     CHECK(all.top_k == 5);
+    CHECK(all.sample);
     CHECK(all.dtype == "float16");
     CHECK(all.threads == 17);
     CHECK(all.tensor_parallel == 2);
@@ -106,6 +108,7 @@ TEST_CASE("bench: every flag reaches its member") {
     const BenchConfig model = read({"--model", "folder"});
     CHECK(model.model == "folder");
     CHECK(model.shape.empty());
+    CHECK_FALSE(model.sample);
 }
 
 TEST_CASE("bench: what the flags may not say") {

@@ -51,6 +51,7 @@ std::vector<Request> sample_requests(std::int64_t vocab_size, std::int64_t max_p
         request.max_new_tokens = 10;
         if (document % 3 == 1) request.sampling.repetition_penalty = 1.2;
         if (document == 2) request.sampling = {.temperature = 0.8, .top_p = 0.9, .seed = 7};
+        if (document == 6) request.sampling = {.temperature = 0.8, .seed = 7};
         if (document == 5) {
             request.sampling = {.temperature = 0.8, .top_k = 20, .top_p = 0.95, .seed = 7};
         }

@@ -14,6 +14,7 @@
 #include "fake_model.h"
 #include "muster/base/error.h"
 #include "numbers.h"
+#include "sampler.h"
 
 using namespace muster;
 using namespace muster::test;
@@ -53,6 +54,7 @@ std::vector<Request> mixed_requests() {
                 .temperature = 0.9, .top_k = 40, .top_p = 0.95, .min_p = 0.01, .seed = 3};
         }
         if (document % 4 == 3) generate.sampling = {.temperature = 1.1, .top_p = 0.9, .seed = 3};
+        if (document % 8 == 7) generate.sampling = {.temperature = 0.7, .seed = 3};
         generate.sample_key = static_cast<std::uint64_t>(document);
         for (generate.repeat = 0; generate.repeat < 2; ++generate.repeat)
             requests.push_back(generate);
@@ -325,12 +327,14 @@ TEST_CASE("logits of whole rows go to the host only where the best ones do not t
         const bool argmax = sampling.greedy() && sampling.repetition_penalty == 1;
         CHECK(counters.rows_sampled == (argmax ? 0 : 12));
         CHECK(counters.rows_of_logits == static_cast<std::uint64_t>(model.full_logit_rows));
+        CHECK(model.draws == (by_temperature_alone(sampling) ? 12 : 0));
         return Rows{model.candidate_rows, model.full_logit_rows};
     };
     CHECK(rows({.temperature = 0, .top_k = 5, .top_p = 0.5}) == Rows{0, 0});
     CHECK(rows({.repetition_penalty = 1.1}) == Rows{12, 0});
     CHECK(rows({.repetition_penalty = 0.9}) == Rows{0, 12});
-    CHECK(rows({.temperature = 0.5}) == Rows{0, 12});
+    CHECK(rows({.temperature = 0.5}) == Rows{0, 0});  // the model draws
+    CHECK(rows({.temperature = 0.5, .repetition_penalty = 1.1}) == Rows{0, 12});
     CHECK(rows({.temperature = 0.8, .top_k = 20, .top_p = 0.95}) == Rows{12, 0});
     CHECK(rows({.temperature = 0.8, .top_k = 20, .repetition_penalty = 1.1}) == Rows{12, 0});
     CHECK(rows({.temperature = 0.8, .top_p = 0.9, .repetition_penalty = 1.1}) == Rows{0, 12});

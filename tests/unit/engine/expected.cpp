@@ -62,10 +62,13 @@ Completion expected_completion(const Request& request, const Tokenizer& tokenize
         if (best_logits_wanted(sampling) > 0)
             total = fake_total(row, inverse_temperature(sampling));
         penalize_repetition(row, distinct(all), sampling.repetition_penalty);
+        const DrawKey key{sampling.seed, request.sample_key, request.repeat, position};
+        const auto [block, within] = uniforms_of(key);
         const std::int32_t token =
             sampling.greedy() ? argmax(row)
-                              : draw(filter_candidates(row, sampling, total),
-                                     {sampling.seed, request.sample_key, request.repeat, position});
+            : by_temperature_alone(sampling)
+                ? fake_draw(row, {0, inverse_temperature(sampling), block, within})
+                : draw(filter_candidates(row, sampling, total), key);
         if (std::count(request.stop_ids.begin(), request.stop_ids.end(), token)) {
             completion.finish = FinishReason::stop_id;
             break;

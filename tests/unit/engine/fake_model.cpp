@@ -53,6 +53,28 @@ double fake_total(const std::vector<float>& row, float inverse_temperature) {
     return total;
 }
 
+std::int32_t fake_draw(const std::vector<float>& row, const TokenDraw& draw) {
+    constexpr std::size_t kBlock = 100;
+    std::vector<double> weights, blocks;
+    for (const float logit : row) {
+        weights.push_back(
+            std::exp(static_cast<double>(logit) * static_cast<double>(draw.inverse_temperature)));
+        if (weights.size() % kBlock == 1) blocks.push_back(0);
+        blocks.back() += weights.back();
+    }
+    // The first at which the sum exceeds uniform · total.
+    const auto pick = [](std::span<const double> of, double uniform) {
+        double total = 0, sum = 0;
+        for (const double weight : of) total += weight;
+        std::size_t i = 0;
+        while (i + 1 < of.size() && (sum += of[i]) <= uniform * total) ++i;
+        return i;
+    };
+    const std::size_t first = pick(blocks, draw.block_uniform) * kBlock;
+    const auto block = std::span(weights).subspan(first, std::min(kBlock, weights.size() - first));
+    return static_cast<std::int32_t>(first + pick(block, draw.token_uniform));
+}
+
 FakeModel::FakeModel(std::int64_t max_step_rows, RopeType rope) : max_step_rows_(max_step_rows) {
     config_.vocab_size = kFakeVocab;
     config_.rope.type = rope;
@@ -189,6 +211,16 @@ void FakeModel::candidates(const Tensor& hidden, int count,
         best.resize(static_cast<std::size_t>(count));
         out.best.insert(out.best.end(), best.begin(), best.end());
         out.totals.push_back(fake_total(row, inverse));
+    }
+}
+
+void FakeModel::draw(const Tensor& hidden, std::span<const TokenDraw> draws_wanted,
+                     std::vector<std::int32_t>& tokens) {
+    tokens.clear();
+    draws += static_cast<std::int64_t>(draws_wanted.size());
+    for (std::size_t i = 0; i < draws_wanted.size(); ++i) {
+        require(i == 0 || draws_wanted[i - 1].row <= draws_wanted[i].row, "draws ascend");
+        tokens.push_back(fake_draw(row_of(hidden, draws_wanted[i].row), draws_wanted[i]));
     }
 }
 

@@ -24,6 +24,9 @@ RowScore fake_score(const std::vector<float>& row);
 /// Σ exp((logit − largest) · inverse temperature), added by the fake model's own order.
 double fake_total(const std::vector<float>& row, float inverse_temperature);
 
+/// What the fake model draws, whose vocabulary has three blocks.
+std::int32_t fake_draw(const std::vector<float>& row, const TokenDraw& draw);
+
 class FakeModel final : public Model {
  public:
     explicit FakeModel(std::int64_t max_step_rows, RopeType rope = RopeType::standard);
@@ -38,12 +41,15 @@ class FakeModel final : public Model {
                std::vector<RowScore>& rows, std::vector<float>& target_logits) override;
     void candidates(const Tensor& hidden, int count, std::span<const float> inverse_temperatures,
                     RowCandidates& out) override;
+    void draw(const Tensor& hidden, std::span<const TokenDraw> draws,
+              std::vector<std::int32_t>& tokens) override;
     void logits(const Tensor& hidden, std::span<const std::int32_t> rows,
                 std::vector<float>& out) override;
 
     std::int64_t largest_step = 0;     ///< rows
     std::int64_t full_logit_rows = 0;  ///< rows that logits() was asked for
     std::int64_t candidate_rows = 0;   ///< rows that candidates() was asked for
+    std::int64_t draws = 0;            ///< that draw() was asked for
     std::size_t most_sequences = 0;    ///< in one step
     std::int64_t pages_copied = 0;
 

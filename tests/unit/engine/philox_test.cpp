@@ -18,6 +18,10 @@ TEST_CASE("uniform draws are the top 53 bits of two words and look uniform") {
     CHECK(philox_uniform({0, 0, 0, 0}, {0, 0}) ==
           static_cast<double>((std::uint64_t{0x6627e8d5 >> 5} << 26) | (0xe169c58d >> 6)) *
               0x1p-53);
+    CHECK(philox_uniforms({0, 0, 0, 0}, {0, 0})[0] == philox_uniform({0, 0, 0, 0}, {0, 0}));
+    CHECK(philox_uniforms({0, 0, 0, 0}, {0, 0})[1] ==
+          static_cast<double>((std::uint64_t{0xbc57ac4c >> 5} << 26) | (0x9b00dbd8 >> 6)) *
+              0x1p-53);
     double sum = 0, squares = 0;
     constexpr int kDraws = 20000;
     for (std::uint32_t i = 0; i < kDraws; ++i) {

@@ -1,4 +1,4 @@
-// Model::score and Model::candidates against Model::logits.
+// Model::score, Model::candidates and Model::draw against Model::logits.
 
 #include <doctest/doctest.h>
 
@@ -102,6 +102,50 @@ TEST_CASE(
                 total += std::exp((static_cast<double>(of_row[i]) - of_row[order[0]]) *
                                   static_cast<double>(inverse[row]));
             CHECK(found.totals[row] == doctest::Approx(total).epsilon(1e-6));
+        }
+    }
+}
+
+TEST_CASE("tokens are drawn as often as the full logits say") {
+    RandomCheckpoint checkpoint;
+    checkpoint.vocab = 777;
+    checkpoint.write();
+    TestModel test(checkpoint.directory);
+    const std::vector<std::int32_t> pages = {3};
+    StepBatch batch;
+    for (std::int32_t i = 0; i < 5; ++i) batch.tokens.push_back(i * 19);
+    batch.output_rows = {1, 4};
+    batch.sequences.push_back({0, 5, 0, pages});
+    batch.lengths = {5};
+    const Tensor hidden = test.model->forward(batch, test.kv);
+    std::vector<float> logits;
+    test.model->logits(hidden, std::vector<std::int32_t>{0, 1}, logits);
+    std::mt19937 random(5);
+    const auto uniform = [&] { return static_cast<double>(random()) * 0x1p-32; };
+    constexpr std::size_t kDraws = 40000;
+    const float inverse[2] = {1, 0.3f};
+    std::vector<TokenDraw> draws;
+    for (std::size_t i = 0; i < 2 * kDraws; ++i) {
+        const auto row = static_cast<std::int32_t>(i / kDraws);
+        const double block = uniform(), token = uniform();
+        draws.push_back({row, inverse[row], block, token});
+    }
+    std::vector<std::int32_t> tokens;
+    test.model->draw(hidden, draws, tokens);
+    REQUIRE(tokens.size() == draws.size());
+    for (std::size_t row = 0; row < 2; ++row) {
+        const float* of_row = logits.data() + row * 777;
+        std::vector<double> weights, counts(777, 0);
+        double total = 0;
+        for (int i = 0; i < 777; ++i)
+            total += weights.emplace_back(
+                std::exp(static_cast<double>(of_row[i]) * static_cast<double>(inverse[row])));
+        for (std::size_t i = row * kDraws; i < (row + 1) * kDraws; ++i)
+            ++counts[static_cast<std::size_t>(tokens[i])];
+        // Five standard deviations, and some for what is rare.
+        for (std::size_t i = 0; i < 777; ++i) {
+            const double expected = weights[i] / total * kDraws;
+            CHECK(std::abs(counts[i] - expected) <= 5 * std::sqrt(expected) + 5);
         }
     }
 }
