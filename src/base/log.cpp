@@ -91,6 +91,12 @@ void warn(std::string_view message) {
     if (log.speaks) write_line_locked(log, "warning: " + std::string(message));
 }
 
+void warn_here(std::string_view message) {
+    LogState& log = state();
+    std::lock_guard lock(log.mutex);
+    write_line_locked(log, log.prefix + "warning: " + std::string(message));
+}
+
 void error_line(std::string_view message) {
     LogState& log = state();
     std::lock_guard lock(log.mutex);

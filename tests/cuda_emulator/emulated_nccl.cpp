@@ -1,7 +1,8 @@
 // Ranks share a file with one slot per pair of them. A call moves pieces: all write their slots,
 // meet, read, and meet again. On its stream it goes as far as its peers let it, and no further if
 // one of them has aborted: as a kernel that waits for them, it ends when its own communicator
-// aborts.
+// aborts. What the library does not survive ends the process: a call that some ranks have recorded
+// and others not, and a communicator that ends before the graphs with its calls.
 
 #include <fcntl.h>
 #include <nccl.h>
@@ -25,11 +26,12 @@
 
 namespace {
 
-constexpr std::size_t kSlot = 64 << 10;
+constexpr std::size_t kSlot = 512 << 10;  // only the pages that are written take memory
 constexpr int kMost = 16;
 
 struct Shared {
     std::array<std::atomic<std::size_t>, kMost> gpus;  ///< by rank
+    std::array<std::atomic<bool>, kMost> recorded;     ///< whether a rank's current call is
     std::atomic<int> joined;
     std::atomic<bool> aborted;
     std::atomic<unsigned> arrived, round;
@@ -78,6 +80,7 @@ struct Call {
     std::vector<Send> sends;
     std::vector<Receive> receives;
     cudaStream_t stream = nullptr;
+    bool recorded = false;
     Place place;
 };
 
@@ -139,6 +142,11 @@ struct EmulatedNcclComm {
         meeting = {};
         return true;
     }
+    void check_all_recorded(bool own) const {
+        for (int other = 0; other < ranks; ++other)
+            if (shared->recorded[static_cast<std::size_t>(other)] != own)
+                emulator::fail("NCCL: a call is recorded on some ranks only");
+    }
     /// Goes on with a call; whether it is at its end.
     bool run(Call& call) const {
         std::size_t most = 0;
@@ -150,14 +158,17 @@ struct EmulatedNcclComm {
         for (Place& at = call.place; at.begin < most; at.begin += kSlot) {
             const std::size_t begin = at.begin;
             if (!at.written) {
-                if (!at.meeting.arrived)
+                if (!at.meeting.arrived) {
+                    shared->recorded[static_cast<std::size_t>(rank)] = call.recorded;
                     for (const Send& send : call.sends)
                         std::memcpy(
                             slot(rank, send.peer),
                             static_cast<const char*>(send.data) + std::min(begin, send.bytes),
                             part(send.bytes, begin));
+                }
                 if (!met(at.meeting)) return false;
                 at.written = true;
+                check_all_recorded(call.recorded);
                 for (const Receive& receive : call.receives)
                     std::memcpy(static_cast<char*>(receive.data) + std::min(begin, receive.bytes),
                                 slot(receive.peer, rank), part(receive.bytes, begin));
@@ -186,6 +197,10 @@ struct EmulatedNcclComm {
                 last_words = "the emulated network is down";
                 return ncclSystemError;
             }
+            if (fails("memory")) {
+                last_words = "Cuda failure 2 'out of memory'";
+                return ncclUnhandledCudaError;
+            }
             if (shared == nullptr) join();
             if (shared->joined.load() < ranks) return ncclInProgress;
             unlink(path.c_str());
@@ -202,10 +217,14 @@ struct EmulatedNcclComm {
             return ncclRemoteError;
         }
         if (polls++ < 2) return ncclInProgress;
-        for (Call& call : begun)
+        for (Call& call : begun) {
+            cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+            cudaStreamIsCapturing(call.stream, &status);
+            call.recorded = status == cudaStreamCaptureStatusActive;
             emulator::enqueue_until(call.stream, [this, call, lives = alive]() mutable {
                 return !*lives || run(call);
             });
+        }
         begun.clear();
         if (calls > 0 && fails("lost")) {
             last_words = "the emulated peer is lost";
@@ -250,6 +269,8 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t* state) {
     return ncclSuccess;
 }
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
+    if (comm->alive.use_count() > 1)
+        emulator::fail("NCCL: a communicator ends before a graph with its calls");
     comm->ended = true;
     comm->polls = 0;
     return ncclInProgress;

@@ -56,6 +56,7 @@ std::unordered_map<const void*, int>& opted_in() {
 }
 
 bool held = false;
+Refusal refusal_of_recordings = Refusal::none;
 long launches = 0;
 
 /// The launch from which on streams are held back; 0: none.
@@ -125,6 +126,10 @@ void drain(cudaStream_t stream, const char* who) {
 
 void hold_streams(bool on) {
     held = on;
+}
+
+void refuse_recordings(Refusal refusal) {
+    refusal_of_recordings = refusal;
 }
 
 bool running_operations() {
@@ -307,11 +312,19 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     if (!stream->recording) return failed(cudaErrorInvalidValue);
     std::erase(captured, stream);
     const std::unique_ptr<CudaEmulatorGraph> recording = std::move(stream->recording);
-    if (std::exchange(stream->lost, false)) return failed(cudaErrorStreamCaptureInvalidated);
+    const bool lost = std::exchange(stream->lost, false);
+    if (lost || refusal_of_recordings == Refusal::of_capture)
+        return failed(cudaErrorStreamCaptureInvalidated);
     *graph = new CudaEmulatorGraph(*recording);
     return cudaSuccess;
 }
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status) {
+    *status =
+        resolve(stream).recording ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+    return cudaSuccess;
+}
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph, unsigned long long) {
+    if (refusal_of_recordings == Refusal::of_graph) return failed(cudaErrorMemoryAllocation);
     *exec = new CudaEmulatorGraphExec{graph->operations};
     return cudaSuccess;
 }

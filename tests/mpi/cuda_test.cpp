@@ -450,3 +450,28 @@ TEST_CASE(
             CHECK(same_bits(recorded.logits, staged.logits));
         });
 }
+
+TEST_CASE("where one rank of a group cannot record, none replays, and the bits stay") {
+    const unsigned seed = common_seed();
+    RandomCheckpoint checkpoint;
+    checkpoint.head_dim = 8;
+    checkpoint.dtype = DType::bf16;
+    checkpoint.seed = seed;
+    checkpoint.write();
+    using emulator::Refusal;
+    for (const Refusal refusal : {Refusal::of_capture, Refusal::of_graph})
+        for_degrees([&](Communicator group) {
+            const auto run = [&](bool record_steps) {
+                return decode(TestModel(checkpoint.directory, "",
+                                        on_device(true, DeviceTransport::nccl, record_steps),
+                                        group.duplicate()),
+                              seed);
+            };
+            const Decoded plain = run(false);
+            if (group.rank() + 1 == group.size()) emulator::refuse_recordings(refusal);
+            const Decoded refused = run(true);
+            emulator::refuse_recordings(Refusal::none);
+            CHECK(refused.replays == 0);
+            CHECK(same_bits(refused.logits, plain.logits));
+        });
+}

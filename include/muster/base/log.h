@@ -1,6 +1,7 @@
 #pragma once
-// What a run says while it works. Reports go to standard output and belong to the commands; everything
-// here goes to standard error. One process logs for all unless it speaks of its own failure.
+// What a run says while it works. Reports go to standard output and belong to the commands;
+// everything here goes to standard error. One process logs for all unless it speaks of its own
+// failure.
 
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@ void info(std::string_view message);
 void detail(std::string_view message);
 /// Shown always, on the speaking process only.
 void warn(std::string_view message);
+/// Shown always, on any process, with its prefix: what only this one knows.
+void warn_here(std::string_view message);
 /// Shown always, on any process, with its prefix, in one write.
 void error_line(std::string_view message);
 

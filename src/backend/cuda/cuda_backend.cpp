@@ -63,7 +63,8 @@ CudaBackend::CudaBackend(const CudaOptions& options, const Communicator& group,
       staging_(stream_, copies_.get(), options.deadline_seconds),
       step_data_(*arena_, staging_),
       loose_data_(*arena_, staging_),
-      recordings_(stream_, *arena_) {}
+      recordings_(stream_, *arena_,
+                  [this](const std::string& problem) { return all_record(problem); }) {}
 
 CudaBackend::~CudaBackend() {
     if (device_is_lost()) return;

@@ -174,6 +174,9 @@ class CudaBackend final : public Backend {
     void norm_into(const Fold& parts, const float* bias, const Tensor& x, const RmsNorm& norm,
                    const Tensor& out);
     void reserve_ids(std::int64_t count);
+    /// Whether all ranks of the group have recorded a step; "" if this one has. The first that has
+    /// not warns. Collective over the group.
+    bool all_record(const std::string& problem);
     void prepare_products(const StepLimits& limits);
 
     const CudaOptions options_;

@@ -6,6 +6,8 @@
 #include "cuda/attention.h"
 #include "cuda/cuda_backend.h"
 #include "muster/base/error.h"
+#include "muster/base/log.h"
+#include "muster/base/text.h"
 
 namespace muster::cuda {
 
@@ -49,6 +51,18 @@ void CudaBackend::run_step(const StepInput& step, const std::function<void()>& b
         recordings_.run({step.memory, step_data_.rows(), step_context_}, body);
     else
         body();
+}
+
+bool CudaBackend::all_record(const std::string& problem) {
+    std::vector<std::byte> failed(static_cast<std::size_t>(tp_size()));
+    const std::byte own{!problem.empty()};
+    all_gather_host({&own, 1}, failed);
+    const auto first = std::find(failed.begin(), failed.end(), std::byte{1});
+    if (first == failed.end()) return true;
+    if (first - failed.begin() == tp_rank())
+        warn_here(
+            cat("steps are not recorded from now on, which makes decoding slower: ", problem));
+    return false;
 }
 
 const StepData& CudaBackend::device_sequences(std::span<const AttentionSequence> sequences) {

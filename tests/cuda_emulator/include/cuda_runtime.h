@@ -185,6 +185,11 @@ enum cudaStreamCaptureMode {
 };
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+enum cudaStreamCaptureStatus {
+    cudaStreamCaptureStatusNone,
+    cudaStreamCaptureStatusActive,
+};
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* exec, cudaGraph_t graph,
                                  unsigned long long flags = 0);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
@@ -249,6 +254,10 @@ void run_threads_backwards(bool on);
 /// without asking, which would be for ever, ends the process with his name. EMULATED_HANG=N in the
 /// environment: so from the Nth kernel on.
 void hold_streams(bool on);
+/// Recordings fail from now on, as if a library had done what cannot be recorded or the device had
+/// no memory for a graph; or they work again.
+enum class Refusal { none, of_capture, of_graph };
+void refuse_recordings(Refusal refusal);
 /// Ends the process with the block and thread that did it.
 [[noreturn]] void fail(const char* what);
 

@@ -4,8 +4,8 @@
 //
 // It is as awkward as the library may be: set-up and calls are "in progress" until somebody asks,
 // and a call that nobody asked about is not on its stream. EMULATED_NCCL in the environment lets
-// things fail: "init" (this rank's set-up ends in an error), "absent" (it never comes to an end),
-// "lost" (copies work; then the communicator reports a failed peer).
+// things fail: "init" or "memory" (this rank's set-up ends in an error), "absent" (it never comes
+// to an end), "lost" (copies work; then the communicator reports a failed peer).
 // Two ranks with the same NCCL_HOSTID, CUDA_VISIBLE_DEVICES and ordinal are on one GPU, which is
 // refused, as by the library.
 

@@ -198,6 +198,37 @@ TEST_CASE("recorded steps take no more memory than was planned") {
     CHECK(cuda_of(backend).recordings().replays() == 2);
 }
 
+TEST_CASE("a step that cannot be recorded runs as it is, and no other one is recorded") {
+    RandomInput input;
+    TestBackend backend("cuda");
+    const auto& recordings = cuda_of(backend).recordings();
+    const std::vector<float> values = input.floats(9 * 12);
+    const OwnedTensor stored(values, DType::f32, {9, 12});
+    const Tensor table = backend->load_table(stored.stored), out = backend.poisoned({1, 12});
+    const std::vector<std::int32_t> page = {0};
+    const std::vector<AttentionSequence> sequences = {{0, 1, 0, page}};
+    int memory[2] = {};
+    // Steps of two kinds, so that one is replayed when the other one is refused.
+    const auto step = [&](std::int32_t row, int kind, bool refuse) {
+        const std::vector<std::int32_t> ids = {row};
+        backend->run_step({ids, sequences, {memory + kind, nullptr}, true}, [&] {
+            backend->embed(table, ids, out);
+            if (refuse && recordings.recording()) throw SystemError("the library says no");
+        });
+        const std::vector<float> got = backend.values(out);
+        for (std::size_t i = 0; i < 12; ++i)
+            CHECK(got[i] == values[static_cast<std::size_t>(row) * 12 + i]);
+    };
+    for (const std::int32_t row : {3, 1, 8}) step(row, 0, false);
+    CHECK(recordings.replays() == 2);
+    CHECK_FALSE(recordings.refused());
+    for (const std::int32_t row : {5, 7, 2}) step(row, 1, true);
+    CHECK(recordings.refused());
+    CHECK(recordings.size() == 0);
+    for (const std::int32_t row : {4, 6}) step(row, 0, false);
+    CHECK(recordings.replays() == 2);
+}
+
 TEST_CASE("an error inside a recorded step leaves a backend that works") {
     TestBackend backend("cuda");
     const Tensor out = backend.poisoned({1, 4});

@@ -14,6 +14,7 @@ std::string everything() {
         detail("d");
         info("i");
         warn("w");
+        warn_here("h");
         error_line("e");
     });
 }
@@ -22,13 +23,13 @@ std::string everything() {
 
 TEST_CASE("verbosity and speaking decide what is shown") {
     configure_log(Verbosity::normal, "", true);
-    CHECK(everything() == "i\nwarning: w\nerror: e\n");
+    CHECK(everything() == "i\nwarning: w\nwarning: h\nerror: e\n");
     configure_log(Verbosity::verbose, "", true);
     CHECK(log_verbosity() == Verbosity::verbose);
-    CHECK(everything() == "d\ni\nwarning: w\nerror: e\n");
+    CHECK(everything() == "d\ni\nwarning: w\nwarning: h\nerror: e\n");
     configure_log(Verbosity::quiet, "", true);
-    CHECK(everything() == "warning: w\nerror: e\n");
+    CHECK(everything() == "warning: w\nwarning: h\nerror: e\n");
     configure_log(Verbosity::verbose, "[rank 3 node12] ", false);
-    CHECK(everything() == "[rank 3 node12] error: e\n");
+    CHECK(everything() == "[rank 3 node12] warning: h\n[rank 3 node12] error: e\n");
     configure_log(Verbosity::normal, "", true);
 }
