@@ -173,7 +173,7 @@ class Bench {
                                     : plan_memory(result_.model, tp, result_.kv_tokens,
                                                   result_.bench.step_tokens, topology_.threads);
         const std::uint64_t room =
-            result_.cuda ? topology_.devices.room(topology_.rank, kDeviceShare)
+            result_.cuda ? topology_.devices.room(topology_.rank, kDeviceShare, tp)
                          : available_memory() / static_cast<std::uint64_t>(topology_.local_size);
         if (result_.plan.total() > room)
             throw UserError(cat("a rank needs ", format_bytes(result_.plan.total()), " but has ",

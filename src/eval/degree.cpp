@@ -64,7 +64,7 @@ std::vector<DegreeOption> degree_options(const RunConfig& run, const ModelConfig
         if (devices.cuda()) {
             option.plan = plan_device(run, config, needs, tp, kv_tokens);
             option.needed = option.plan.total();
-            option.available = devices.least_room(run.gpu_memory_fraction);
+            option.available = devices.least_room(run.gpu_memory_fraction, tp);
         } else {
             option.plan = plan_memory(config, tp, kv_tokens, run.step_tokens, job.threads);
             option.needed = node_bytes(option.plan, {most_ranks, std::min(tp, most_ranks)});

@@ -213,24 +213,38 @@ bool own_gpus(const JobDevices& devices, const ProcessGrid& grid) {
     return own;
 }
 
+/// What CUDA and NCCL take beside what a rank of a group allocates: of eight H100s connected by
+/// NVLink 4.3 GB each, most of it buffers for each peer that the first all-to-all makes
+/// (NVIDIA/nccl, issue 1685). Not more than an eighth of a device: small ones have slower links,
+/// and fewer buffers.
+std::uint64_t group_bytes(int tp, std::uint64_t free) {
+    constexpr std::uint64_t kOfPeer = std::uint64_t{1} << 29, kAlone = 3 * kOfPeer;
+    constexpr int kMostPeers = 7;  // by NVLink
+    const auto peers = static_cast<std::uint64_t>(std::min(tp - 1, kMostPeers));
+    return std::min(kAlone + peers * kOfPeer, free / 8);
+}
+
 }  // namespace
 
-std::uint64_t JobDevices::room(int rank, double fraction) const {
-    const auto free = static_cast<double>(bound.at(static_cast<std::size_t>(rank)).free_bytes);
-    return static_cast<std::uint64_t>(free * fraction / sharers.at(static_cast<std::size_t>(rank)));
+std::uint64_t JobDevices::room(int rank, double fraction, int tp) const {
+    const std::uint64_t free = bound.at(static_cast<std::size_t>(rank)).free_bytes;
+    const int sharing = sharers.at(static_cast<std::size_t>(rank));
+    const auto part = static_cast<std::uint64_t>(static_cast<double>(free) * fraction / sharing);
+    return tp > 1 && sharing == 1 ? std::min(part, free - group_bytes(tp, free)) : part;
 }
 
 std::uint64_t JobDevices::group_room(const ProcessGrid& grid, int replica, double fraction) const {
     std::uint64_t least = UINT64_MAX;
     for (int rank = 0; rank < grid.world_size(); ++rank)
-        if (grid.place(rank).replica == replica) least = std::min(least, room(rank, fraction));
+        if (grid.place(rank).replica == replica)
+            least = std::min(least, room(rank, fraction, grid.tensor_parallel()));
     return least;
 }
 
-std::uint64_t JobDevices::least_room(double fraction) const {
+std::uint64_t JobDevices::least_room(double fraction, int tp) const {
     std::uint64_t least = UINT64_MAX;
     for (std::size_t rank = 0; rank < bound.size(); ++rank)
-        least = std::min(least, room(static_cast<int>(rank), fraction));
+        least = std::min(least, room(static_cast<int>(rank), fraction, tp));
     return least;
 }
 

@@ -127,7 +127,7 @@ void print_memory(std::ostream& out, const RunConfig& run, const ModelConfig& co
 /// The same on devices, where there is the least room.
 void print_device_memory(std::ostream& out, const RunConfig& run, const ModelConfig& config,
                          const DeviceNeeds& needs, const JobDevices& devices) {
-    const std::uint64_t room = devices.least_room(run.gpu_memory_fraction);
+    const std::uint64_t room = devices.least_room(run.gpu_memory_fraction, run.tensor_parallel);
     const std::int64_t kv_tokens = choose_device_kv_tokens(run, config, needs, room);
     const MemoryPlan memory = plan_device(run, config, needs, run.tensor_parallel, kv_tokens);
     out << "Memory of each device: weights " << format_bytes(memory.weights) << ", keys and values "

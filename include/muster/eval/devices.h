@@ -32,12 +32,12 @@ struct JobDevices {
 
     bool cuda() const { return !bound.empty(); }
     /// Bytes that this rank may take of what is free on its device: `fraction` of it, shared
-    /// evenly.
-    std::uint64_t room(int rank, double fraction) const;
+    /// evenly; less where a rank of `tp` has a device of its own and NCCL needs more than the rest.
+    std::uint64_t room(int rank, double fraction, int tp) const;
     /// The least room in a tensor-parallel group, since its ranks take equal parts.
     std::uint64_t group_room(const ProcessGrid& grid, int replica, double fraction) const;
     /// The least of all ranks.
-    std::uint64_t least_room(double fraction) const;
+    std::uint64_t least_room(double fraction, int tp) const;
 };
 
 /// `asked` is cpu, cuda or auto: devices if every rank can have one, else CPUs. `nodes` and

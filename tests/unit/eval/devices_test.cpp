@@ -123,18 +123,32 @@ TEST_CASE("memory: a fraction of what is free, by sharers; the least of a group 
     reports[2].visible[1].free_bytes = 60 * kGiB;  // rank 2's own
     const JobDevices job = bind_job(kNodes, reports, "cuda", false);
     const ProcessGrid grid(kNodes, 2, false);
-    CHECK(job.room(0, 0.5) == 50 * kGiB);
-    CHECK(job.room(2, 0.5) == 30 * kGiB);
+    CHECK(job.room(0, 0.5, 2) == 50 * kGiB);
+    CHECK(job.room(2, 0.5, 2) == 30 * kGiB);
     CHECK(job.group_room(grid, 0, 0.5) == 30 * kGiB);
     CHECK(job.group_room(grid, 1, 0.5) == 50 * kGiB);
-    CHECK(job.least_room(0.5) == 30 * kGiB);
+    CHECK(job.least_room(0.5, 2) == 30 * kGiB);
     const std::vector<std::string> warnings = uneven_groups(job, grid);
     REQUIRE(warnings.size() == 1);
     CHECK(has(warnings[0], "replica 0: rank 2 has 60.0 GiB free on its device, rank 0 100.0 GiB"));
 
     const JobDevices shared =
         bind_job({0, 0}, {report("n0", {"a"}), report("n0", {"a"})}, "cuda", true);
-    CHECK(shared.room(1, 0.5) == 25 * kGiB);
+    CHECK(shared.room(1, 0.5, 1) == 25 * kGiB);
+    CHECK(shared.room(1, 1.0, 2) == 50 * kGiB);
+}
+
+TEST_CASE("memory: a group on devices of their own leaves NCCL what it takes") {
+    const auto of = [](std::uint64_t bytes, double fraction, int tp) {
+        return planned_devices(8, bytes).least_room(fraction, tp);
+    };
+    CHECK(of(40 * kGiB, 1.0, 1) == 40 * kGiB);
+    CHECK(of(40 * kGiB, 1.0, 2) == 38 * kGiB);
+    CHECK(of(40 * kGiB, 1.0, 8) == 35 * kGiB);
+    CHECK(of(40 * kGiB, 1.0, 16) == of(40 * kGiB, 1.0, 8));
+    CHECK(of(16 * kGiB, 1.0, 8) == 14 * kGiB);
+    // A fraction that leaves more decides.
+    CHECK(of(40 * kGiB, 0.5, 8) == 20 * kGiB);
 }
 
 TEST_CASE("transport: NCCL, unless ranks of one group are on one GPU") {
