@@ -68,6 +68,11 @@ constexpr BenchFlag kFlags[] = {
     {"Parallel", "device-transport", "NAME", &BenchConfig::device_transport, nullptr, nullptr, 0, 0,
      "how devices exchange: nccl, staged (through the hosts' memory), or auto: nccl unless ranks "
      "share a device; same results (default: auto)"},
+    {"Parallel", "device-timeout", "SECONDS", nullptr, &BenchConfig::device_timeout, nullptr, 1,
+     86400,
+     "how long a step on a device, or setting up a group of them, may take before it counts as "
+     "hung "
+     "(default: 300)"},
     {"Parallel", "tp-invariant", "", nullptr, nullptr, &BenchConfig::tp_invariant, 0, 0,
      "on devices, the same bits for every --tp at some cost; CPUs give them anyway (default: no)"},
     {"Engine", "step-tokens", "N", nullptr, &BenchConfig::step_tokens, nullptr, 1, kMaxTokens,

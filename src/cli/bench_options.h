@@ -25,6 +25,7 @@ struct BenchConfig {
     bool no_step_recording = false;
     std::string isa;  ///< "" for the fastest
     std::string device = "auto", device_transport = "auto";
+    std::int64_t device_timeout = 300;  ///< seconds that a step on a device may take
     bool allow_device_sharing = false, tp_invariant = false;
     std::int64_t runs = 5;
     std::int64_t step_tokens = 512;  ///< 0 as read: as the device likes it

@@ -73,6 +73,11 @@ class Bench {
             for (const std::string& warning : topology_.devices.warnings) warn(warning);
             if (!topology_.devices.why.empty()) info(topology_.devices.why);
             if (world_.size() > 1 || result_.cuda) info(format_topology(topology_.ranks));
+            if (result_.cuda && topology_.grid.tensor_parallel() > 1) {
+                const std::string warning = transport_warning(topology_.devices, topology_.grid,
+                                                              result_.bench.device_transport);
+                if (!warning.empty()) warn(warning);
+            }
         }
         agree(world_, "read the model's configuration", [&] { read_model(); });
         agree(world_, "check the options", [&] { check(); });
@@ -191,6 +196,7 @@ class Bench {
         request.tp_invariant = bench.tp_invariant;
         request.max_context = longest_sequence(bench) + 1;
         request.record_steps = !bench.no_step_recording;
+        request.deadline_seconds = static_cast<double>(bench.device_timeout);
         if (result_.cuda)
             request.transport =
                 choose_transport(topology_.devices, topology_.grid, bench.device_transport);

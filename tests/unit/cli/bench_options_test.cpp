@@ -73,6 +73,8 @@ TEST_CASE("bench: every flag reaches its member") {
                                   "--device-transport",
                                   "staged",
                                   "--allow-device-sharing",
+                                  "--device-timeout",
+                                  "19",
                                   "--tp-invariant",
                                   "--profile",
                                   "--sample",
@@ -103,6 +105,7 @@ TEST_CASE("bench: every flag reaches its member") {
     CHECK(all.device == "cuda");
     CHECK(all.device_transport == "staged");
     CHECK(all.allow_device_sharing);
+    CHECK(all.device_timeout == 19);
     CHECK(all.tp_invariant);
     CHECK(all.json == "out.json");
     const BenchConfig model = read({"--model", "folder"});
@@ -126,7 +129,9 @@ TEST_CASE("bench: what the flags may not say") {
     CHECK(contains(error_of({"--json", ""}), "--json: expected FILE"));
     CHECK(contains(error_of({"--device", "gpu"}), "--device: \"gpu\" is none of auto, cpu, cuda"));
     CHECK(contains(error_of({"--device-transport", "mpi"}), "none of auto, nccl, staged"));
+    CHECK(contains(error_of({"--device-timeout", "0"}), "--device-timeout: expected an integer"));
     CHECK(read({}).step_tokens == 0);
+    CHECK(read({}).device_timeout == 300);
 }
 
 TEST_CASE("bench: shapes by name or by file") {
