@@ -79,6 +79,13 @@ TEST_CASE("a rank whose set-up fails ends that of all, at once and by name") {
     CHECK(outcome.seconds < kLong / 2);
 }
 
+TEST_CASE("where NCCL runs out of memory, the error says who can leave it more") {
+    const Failure failure(1, "memory");
+    const Outcome outcome = set_up(kLong);
+    CHECK(contains(outcome.message, "NCCL: rank 1 of the tensor-parallel group on "));
+    CHECK(contains(outcome.message, "out of memory'; a smaller --gpu-memory-fraction leaves"));
+}
+
 TEST_CASE("a set-up that does not end is an error after the deadline") {
     const Failure failure(0, "absent");
     const Outcome outcome = set_up(kShort);

@@ -35,9 +35,13 @@ constexpr const char* kInvalidUsageHint =
 
 /// "ncclAllGather: unhandled cuda error: <the library's last words>".
 std::string nccl_error(const char* call, ncclResult_t result, ncclComm_t comm) {
-    const char* last = nccl_library().get_last_error(comm);
-    return cat(call, ": ", nccl_library().get_error_string(result), last && *last ? ": " : "",
-               last ? std::string_view(last) : std::string_view());
+    const char* words = nccl_library().get_last_error(comm);
+    const std::string last = words != nullptr ? words : "";
+    std::string text =
+        cat(call, ": ", nccl_library().get_error_string(result), last.empty() ? "" : ": ", last);
+    if (last.find("out of memory") != std::string::npos)
+        text += "; a smaller --gpu-memory-fraction leaves NCCL more of the device";
+    return text;
 }
 
 /// Runs `call` on a thread; false if it has not returned after kEndSeconds, and then never mind it.
@@ -234,8 +238,12 @@ std::unique_ptr<GroupCopies> make_nccl_copies(const Communicator& group, double 
     agree(group, "load NCCL", [] { nccl_library(); });
     if (group.is_root()) detail(cat("NCCL ", nccl_library().version, ": ", nccl_library().path));
     // Connections and their memory are made now and not while a step is recorded (as TensorRT-LLM
-    // does, cpp/tensorrt_llm/common/opUtils.cpp). What the user has set stays.
-    for (const char* name : {"NCCL_RUNTIME_CONNECT", "NCCL_GRAPH_REGISTER"}) setenv(name, "0", 0);
+    // does, cpp/tensorrt_llm/common/opUtils.cpp). NVLink's multicast brings nothing to copies that
+    // every rank has to receive anyway, takes memory, and where it is set up badly, as in many
+    // containers, no communicator can be made (NVIDIA/nccl, issue 1672). What the user has set
+    // stays.
+    for (const char* name : {"NCCL_RUNTIME_CONNECT", "NCCL_GRAPH_REGISTER", "NCCL_NVLS_ENABLE"})
+        setenv(name, "0", 0);
     const ncclUniqueId id = share_id(group);
     auto comm = std::make_unique<NcclComm>();
     try {
