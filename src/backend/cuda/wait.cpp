@@ -15,7 +15,11 @@ namespace muster::cuda {
 
 namespace {
 
-constexpr std::chrono::microseconds kSpin{20}, kYield{200}, kNap{50};
+// A nap lasts 50 µs longer than it is to (the kernel's timer slack).
+constexpr std::chrono::microseconds kSpin{20}, kShortestNap{50}, kLongestNap{1000};
+constexpr int kNapsPerWait = 100;
+// A step that decodes takes some milliseconds, of which naps would be some per cent.
+constexpr std::chrono::microseconds kStep{5000};
 constexpr double kLongest = 1e9;  // seconds; what a clock can add without overflow
 
 std::atomic<bool> lost{false};
@@ -32,8 +36,9 @@ std::string device_address() {
 
 }  // namespace
 
-Patience::Patience(double deadline_seconds)
-    : start_(Clock::now()),
+Patience::Patience(double deadline_seconds, std::chrono::microseconds awake)
+    : awake_(awake),
+      start_(Clock::now()),
       deadline_(start_ + std::chrono::duration_cast<Clock::duration>(
                              std::chrono::duration<double>(std::min(deadline_seconds, kLongest)))) {
 }
@@ -41,11 +46,12 @@ Patience::Patience(double deadline_seconds)
 bool Patience::pause() {
     const Clock::time_point now = Clock::now();
     if (now >= deadline_) return false;
-    if (now - start_ < kSpin) return true;
-    if (now - start_ < kYield)
+    const Clock::duration waited = now - start_;
+    if (waited >= awake_)
+        std::this_thread::sleep_for(
+            std::clamp<Clock::duration>(waited / kNapsPerWait, kShortestNap, kLongestNap));
+    else if (waited >= kSpin)
         sched_yield();
-    else
-        std::this_thread::sleep_for(kNap);
     return true;
 }
 
@@ -54,7 +60,7 @@ namespace {
 template <typename Query>
 void ask_until_done(const Query& query, GroupCopies* group, double deadline_seconds,
                     const char* what) {
-    Patience patience(deadline_seconds);
+    Patience patience(deadline_seconds, kStep);
     try {
         for (cudaError_t state; (state = query()) != cudaSuccess;) {
             if (state != cudaErrorNotReady) check(state, what);

@@ -11,15 +11,18 @@
 namespace muster::cuda {
 
 /// The pauses of somebody who asks repeatedly: none for some microseconds, since most things come
-/// soon, then short ones that leave the core to others.
+/// soon; then the core is left to whoever wants it; after having been `awake` for so long, naps of
+/// a hundredth of the wait.
 class Patience {
  public:
-    explicit Patience(double deadline_seconds);
+    explicit Patience(double deadline_seconds,
+                      std::chrono::microseconds awake = std::chrono::microseconds(200));
     /// Pauses. False, at once, when the deadline has passed.
     bool pause();
 
  private:
     using Clock = std::chrono::steady_clock;
+    std::chrono::microseconds awake_;
     Clock::time_point start_, deadline_;
 };
 
