@@ -82,7 +82,8 @@ class EmulatedMultiplier : public Multiplier {
                                            : multiply_16_bit(product.shard(i));
         });
     }
-    void prepare(const Product&, std::int64_t, void*, std::size_t, cudaStream_t) override {}
+    void prepare(const Product&, std::int64_t, std::int64_t, void*, std::size_t,
+                 cudaStream_t) override {}
 };
 
 }  // namespace

@@ -219,7 +219,7 @@ void measure_dense(DType dtype, const DenseShape& shape, const CudaCeilings& cei
     p.x = x.data();
     p.y = y.data();
     const auto pinned = make_multiplier(), chosen = make_multiplier();
-    chosen->prepare(p, 1024, scratch.data(), std::size_t{512} << 20, nullptr);
+    chosen->prepare(p, 1024, 1024, scratch.data(), std::size_t{512} << 20, nullptr);
     using Run = std::function<void(const Product&)>;
     const std::pair<const char*, Run> ways[] = {
         {", pinned", [&](const Product& q) { pinned->multiply(q, nullptr); }},

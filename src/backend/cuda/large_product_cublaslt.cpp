@@ -7,6 +7,7 @@
 
 #include "cuda/ceilings.h"
 #include "cuda/check.h"
+#include "cuda/wait.h"
 #include "muster/base/error.h"
 #include "muster/base/text.h"
 
@@ -27,7 +28,11 @@ struct Destroyer {
     using pointer = T;
     void operator()(T object) const { (void)kDestroy(object); }
 };
-using Handle = std::unique_ptr<cublasLtHandle_t, Destroyer<cublasLtHandle_t, cublasLtDestroy>>;
+/// cublasDestroy waits for the device (cuBLAS documentation); this may, too.
+cublasStatus_t destroy_unless_lost(cublasLtHandle_t handle) {
+    return device_is_lost() ? CUBLAS_STATUS_SUCCESS : cublasLtDestroy(handle);
+}
+using Handle = std::unique_ptr<cublasLtHandle_t, Destroyer<cublasLtHandle_t, destroy_unless_lost>>;
 using Operation = std::unique_ptr<cublasLtMatmulDesc_t,
                                   Destroyer<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>>;
 using Layout = std::unique_ptr<cublasLtMatrixLayout_t,
@@ -44,7 +49,9 @@ class CublasLtProduct : public LargeProduct {
         handle_.reset(handle);
         check(cudaMalloc(&workspace_, kWorkspace), "cudaMalloc for the ceilings");
     }
-    ~CublasLtProduct() override { cudaFree(workspace_); }
+    ~CublasLtProduct() override {
+        if (!device_is_lost()) cudaFree(workspace_);
+    }
     CublasLtProduct(const CublasLtProduct&) = delete;
     CublasLtProduct& operator=(const CublasLtProduct&) = delete;
 

@@ -50,12 +50,13 @@ class Multiplier {
     /// "cuBLASLt 13.1.0".
     virtual std::string description() const = 0;
     virtual void multiply(const Product& product, cudaStream_t stream) = 0;
-    /// Chooses the algorithm for products with these weights and strides, and tries on random
-    /// numbers whether rows keep their bits in calls of 1 to `max_rows` rows; takes another one if
-    /// not. Outside of recording, and not while the stream must not be waited for. Uses `scratch`
-    /// (`scratch_bytes`, aligned to 256): with little of it, fewer rows are tried.
-    virtual void prepare(const Product& shape, std::int64_t max_rows, void* scratch,
-                         std::size_t scratch_bytes, cudaStream_t stream) = 0;
+    /// Chooses the algorithm for products with these weights and strides, one that is good for
+    /// calls of `usual_rows`, and tries on random numbers whether rows keep their bits in calls of
+    /// 1 to `max_rows` rows; takes another one if not. Outside of recording, and not while the
+    /// stream must not be waited for. Uses `scratch` (`scratch_bytes`, aligned to 256): with little
+    /// of it, fewer rows are tried.
+    virtual void prepare(const Product& shape, std::int64_t usual_rows, std::int64_t max_rows,
+                         void* scratch, std::size_t scratch_bytes, cudaStream_t stream) = 0;
 };
 
 std::unique_ptr<Multiplier> make_multiplier();

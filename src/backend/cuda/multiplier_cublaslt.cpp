@@ -21,6 +21,7 @@
 #include "cuda/grouped_product.h"
 #include "cuda/multiplier.h"
 #include "cuda/product_trial.h"
+#include "cuda/wait.h"
 #include "muster/base/error.h"
 #include "muster/base/log.h"
 #include "muster/base/text.h"
@@ -54,6 +55,10 @@ class Owned {
  private:
     T handle_ = nullptr;
 };
+/// cublasDestroy waits for the device (cuBLAS documentation); this may, too.
+cublasStatus_t destroy_unless_lost(cublasLtHandle_t handle) {
+    return device_is_lost() ? CUBLAS_STATUS_SUCCESS : cublasLtDestroy(handle);
+}
 using Description = Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy>;
 using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 using Preference = Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy>;
@@ -141,15 +146,15 @@ class CublasLtMultiplier : public Multiplier {
         auto at = plans_.find(key_of(p));
         if (at == plans_.end()) {
             ProductPlan plan;
-            plan.reference = Ways(*this).references(p, std::max(p.m, kLargeRows)).at(0);
+            plan.reference = Ways(*this).references(p, kLargeRows).at(0);
             at = plans_.emplace(key_of(p), plan).first;
             detail(cat("product with ", name_of(p), ": ", plan.reference.name, ", not tried out"));
         }
         at->second.way_for(p).run(p, stream);
     }
 
-    void prepare(const Product& shape, std::int64_t max_rows, void* scratch,
-                 std::size_t scratch_bytes, cudaStream_t stream) override {
+    void prepare(const Product& shape, std::int64_t usual_rows, std::int64_t max_rows,
+                 void* scratch, std::size_t scratch_bytes, cudaStream_t stream) override {
         if (plans_.count(key_of(shape)) > 0) return;
         ProductTrial trial(shape, max_rows, scratch, scratch_bytes, stream);
         if (trial.rows() < 1) return;  // multiply() chooses without a trial
@@ -166,7 +171,7 @@ class CublasLtMultiplier : public Multiplier {
             return found;
         };
         const ProductPlan plan =
-            trial.choose(ways.references(shape, std::max<std::int64_t>(max_rows, 1)), few);
+            trial.choose(ways.references(shape, std::max<std::int64_t>(usual_rows, 1)), few);
         detail(cat("product with ", name_of(shape), ": ", plan.description()));
         plans_.emplace(key_of(shape), plan);
     }
@@ -272,7 +277,7 @@ class CublasLtMultiplier : public Multiplier {
         }
     }
 
-    Owned<cublasLtHandle_t, cublasLtDestroy> handle_;
+    Owned<cublasLtHandle_t, destroy_unless_lost> handle_;
     std::map<Key, ProductPlan> plans_;
 };
 
