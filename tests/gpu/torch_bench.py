@@ -34,7 +34,7 @@ def skip(why):
 try:
     import torch
     import transformers
-except ImportError as error:
+except (ImportError, OSError) as error:  # also libraries that it does not find
     skip(error)
 
 
@@ -51,9 +51,11 @@ class Bench:
         self.runs = arguments.runs
         dtype = getattr(torch, arguments.dtype)
         torch.manual_seed(0)
+        # The argument for the type has had two names.
+        torch.set_default_dtype(dtype)
         with self.device:
             self.model = transformers.AutoModelForCausalLM.from_config(
-                config_of(arguments.shape), dtype=dtype, attn_implementation="sdpa").eval()
+                config_of(arguments.shape), attn_implementation="sdpa").eval()
         self.vocab = self.model.config.vocab_size
 
     def wait(self):
