@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 unset CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER
 export LD_LIBRARY_PATH=${FAKE_DRIVER:?}${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export MUSTER_MODULE_DIR=${MODULE:?} MUSTER_FAKE_DEVICES=1
+nccl=${EMULATED_NCCL:?}/libnccl.so.2
 
 cat >small.json <<'EOF'
 {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16", "vocab_size": 640, "hidden_size": 64, "intermediate_size": 96,
@@ -27,6 +28,21 @@ grep -q '"copy_bytes": {' alone.json || fail "alone: no ceilings in the JSON"
 
 succeeds shared on 2 "${small[@]}" --tp 2 --allow-device-sharing --device-transport staged --batch 2
 grep -q '1 replica(s) × 2 tensor-parallel' shared.log || fail "shared: not one replica of two ranks"
+
+# A device for each rank, as which each sees the first: without NCCL one warning, and one that does not connect is missed
+# after --device-timeout.
+# shellcheck disable=SC2016
+printf '#!/bin/sh\nCUDA_VISIBLE_DEVICES=$OMPI_COMM_WORLD_LOCAL_RANK NCCL_HOSTID=$OMPI_COMM_WORLD_RANK exec "$@"\n' >own_device.sh
+chmod +x own_device.sh
+together=(mpirun --timeout 240 -np 2 ./own_device.sh "$muster" "${small[@]}" --tp 2 --batch 2)
+MUSTER_FAKE_DEVICES=2 MUSTER_NCCL_LIBRARY=/nowhere/libnccl.so.2 succeeds without "${together[@]}"
+[ "$(grep -c 'warning: devices exchange through host memory, which is slow: .*/nowhere/libnccl.so.2' without.log)" -eq 1 ] ||
+    { fail "without NCCL: not one warning"; tail -n 10 without.log; }
+code=0
+MUSTER_FAKE_DEVICES=2 MUSTER_NCCL_LIBRARY=$nccl EMULATED_NCCL=absent "${together[@]}" \
+    --device-timeout 2 >absent.log 2>&1 || code=$?
+[ "$code" -eq 3 ] || fail "NCCL that does not connect: exit code $code instead of 3"
+grep -q 'no connection to its peers within 2.0 s' absent.log || { fail "NCCL that does not connect"; tail -n 10 absent.log; }
 
 # A mixture of experts, alone and over two ranks.
 cat >mixture.json <<'EOF'
