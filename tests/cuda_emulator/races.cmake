@@ -23,7 +23,7 @@ add_test(NAME unit.cuda_races.rules COMMAND cuda_race_rules_tests)
 set_tests_properties(unit.cuda_races.rules PROPERTIES TIMEOUT 120 LABELS unit)
 
 # The tests of the backend and of its kernels: the objects of programs that run without looking for races.
-set(backend rows matmul score top_logits attention fused experts cuda_backend cuda_experts)
+set(backend rows matmul score top_logits draw_logits attention fused experts cuda_backend cuda_experts)
 list(JOIN backend "|" names)
 add_executable(cuda_races_tests
   "$<FILTER:$<TARGET_OBJECTS:backend_tests>,INCLUDE,/(${names})_test[.]|/named_backends[.]|/main[.]>"
