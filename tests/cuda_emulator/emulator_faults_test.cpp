@@ -44,6 +44,10 @@ __global__ void a_lane_does_not_shuffle(int* out) {
 __global__ void a_lane_outside_of_its_mask(int* out) {
     out[threadIdx.x] = __shfl_sync(0xfffffffeu, 1, 1);
 }
+__global__ void half_vote_and_half_shuffle(int* out) {
+    out[threadIdx.x] =
+        threadIdx.x < 16 ? __any_sync(0xffffffffu, 1) : __shfl_sync(0xffffffffu, 1, 0);
+}
 __global__ void copies(const int* from, int* out, int groups, bool wait, int shift) {
     int* shared = muster::cuda::dynamic_shared<int>();
     if (threadIdx.x == 0) {
@@ -93,6 +97,9 @@ TEST_CASE("threads that wait for ever are reported, with block and thread") {
     const End mask = end_of([&] { run(a_lane_outside_of_its_mask, 32, out); });
     CHECK(mask.signal == SIGABRT);
     CHECK(says(mask, "not in the mask"));
+    const End branches = end_of([&] { run(half_vote_and_half_shuffle, 32, out); });
+    CHECK(branches.signal == SIGABRT);
+    CHECK(says(branches, "lanes of a warp meet that do different things"));
     cudaFree(out);
 }
 

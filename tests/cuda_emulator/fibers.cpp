@@ -37,6 +37,7 @@ struct Fiber : KernelThread {
     uint3 index;
     bool started = false, done = false, released = false;
     unsigned meets = 0;  ///< the mask it waits for in its warp; 0: it does not
+    Together meets_to = Together::sync;
     std::vector<AsyncCopy> open_group;
     std::deque<std::vector<AsyncCopy>> groups;  ///< committed, not yet waited for
 };
@@ -178,7 +179,7 @@ bool meet_block(bool vote) {
     return votes[round % 2];
 }
 
-void meet_warp(unsigned mask, bool ordered) {
+void meet_warp(unsigned mask, Together what) {
     const unsigned first = running->number / 32 * 32;
     const unsigned present =
         num_threads - first >= 32 ? 0xffffffffu : (1u << (num_threads - first)) - 1;
@@ -187,13 +188,17 @@ void meet_warp(unsigned mask, bool ordered) {
     mask &= present;
     Warp& warp = warps[running->number / 32];
     running->meets = mask;
+    running->meets_to = what;
     warp.arrived |= 1u << lane();
     progress = true;
     bool all = (warp.arrived & mask) == mask;
     for (unsigned i = 0; all && i < 32; ++i)
         if ((mask >> i & 1u) != 0 && fibers[first + i]->meets != mask) all = false;
     if (all) {
-        if (ordered && races::on) races::sync_warp(running->number / 32, mask);
+        for (unsigned i = 0; i < 32; ++i)
+            if ((mask >> i & 1u) != 0 && fibers[first + i]->meets_to != what)
+                fail("lanes of a warp meet that do different things together");
+        if (what == Together::sync && races::on) races::sync_warp(running->number / 32, mask);
         warp.arrived &= ~mask;
         for (unsigned i = 0; i < 32; ++i)
             if ((mask >> i & 1u) != 0) fibers[first + i]->released = true;
@@ -205,7 +210,7 @@ void meet_warp(unsigned mask, bool ordered) {
 }
 
 void sync_warp(unsigned mask) {
-    meet_warp(mask, true);
+    meet_warp(mask, Together::sync);
 }
 
 // --- asynchronous copies

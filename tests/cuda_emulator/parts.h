@@ -37,9 +37,11 @@ struct KernelThread {
 };
 extern const KernelThread* running_thread;  ///< null outside of kernels
 
-/// Waits for the live lanes of `mask` in this thread's warp. `ordered`: what they did so far comes
-/// before what they do next.
-void meet_warp(unsigned mask, bool ordered = false);
+/// What lanes of a warp do together.
+enum class Together { sync, exchange, vote, product, matrix };
+/// Waits for the live lanes of `mask` in this thread's warp, which have to do the same. By `sync`,
+/// what they did so far comes before what they do next.
+void meet_warp(unsigned mask, Together what);
 /// A word that every lane of the warp can see; lanes write their own.
 std::array<std::uint64_t, 32>& warp_words();
 

@@ -134,7 +134,8 @@ void report_race(const Access& access, Did other_did, unsigned other, Tick then)
 }
 
 void report_copy(const Access& access, unsigned copier) {
-    tell(running_number(), access,
+    const unsigned me = running_number();
+    tell(me, access,
          "where an asynchronous copy of " + name_of_thread(copier) +
              " is under way: it has not waited for it");
 }

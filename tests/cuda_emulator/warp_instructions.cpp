@@ -54,20 +54,20 @@ void multiply_fragments(MmaLane* const (&lanes)[32]) {
 std::uint64_t exchange_words(unsigned mask, std::uint64_t word, unsigned source) {
     if ((mask >> lane() & 1u) == 0) fail("a lane shuffles that is not in the mask");
     warp_words()[lane()] = word;
-    meet_warp(mask);
+    meet_warp(mask, Together::exchange);
     const unsigned from = source & 31u;
     const std::uint64_t result = (mask >> from & 1u) != 0 ? warp_words()[from] : word;
-    meet_warp(mask);
+    meet_warp(mask, Together::exchange);
     return result;
 }
 
 unsigned ballot(unsigned mask, bool vote) {
     warp_words()[lane()] = vote ? 1 : 0;
-    meet_warp(mask);
+    meet_warp(mask, Together::vote);
     unsigned bits = 0;
     for (unsigned i = 0; i < 32; ++i)
         if ((mask >> i & 1u) != 0 && warp_words()[i] != 0) bits |= 1u << i;
-    meet_warp(mask);
+    meet_warp(mask, Together::vote);
     return bits;
 }
 
@@ -75,14 +75,14 @@ template <float (*kWiden)(std::uint16_t)>
 void mma_m16n8k16(float (&d)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
     MmaLane mine{a, b, d};
     warp_words()[lane()] = reinterpret_cast<std::uint64_t>(&mine);
-    meet_warp(0xffffffffu);
+    meet_warp(0xffffffffu, Together::product);
     if (!mine.done) {  // the first lane that goes on computes for all
         MmaLane* lanes[32];
         for (unsigned l = 0; l < 32; ++l) lanes[l] = reinterpret_cast<MmaLane*>(warp_words()[l]);
         multiply_fragments<kWiden>(lanes);
         for (MmaLane* const lane : lanes) lane->done = true;
     }
-    meet_warp(0xffffffffu);
+    meet_warp(0xffffffffu, Together::product);
 }
 template void mma_m16n8k16<muster::from_bf16>(float (&)[4], const std::uint32_t (&)[4],
                                               const std::uint32_t (&)[2]);
@@ -94,7 +94,7 @@ void ldmatrix_x4(std::uint32_t (&r)[4], const void* row, bool transposed) {
         fail("ldmatrix: a row is not aligned to 16 bytes");
     if (races::on) races::warp_reads(row, 16);
     warp_words()[lane()] = reinterpret_cast<std::uint64_t>(row);
-    meet_warp(0xffffffffu);
+    meet_warp(0xffffffffu, Together::matrix);
     const unsigned l = lane();
     for (unsigned matrix = 0; matrix < 4; ++matrix) {
         const auto element = [&](unsigned i, unsigned j) {
@@ -105,7 +105,7 @@ void ldmatrix_x4(std::uint32_t (&r)[4], const void* row, bool transposed) {
         const std::uint32_t high = transposed ? element(j + 1, i) : element(i, j + 1);
         r[matrix] = low | high << 16;
     }
-    meet_warp(0xffffffffu);
+    meet_warp(0xffffffffu, Together::matrix);
 }
 
 }  // namespace emulator
