@@ -7,13 +7,15 @@
 namespace muster::cuda {
 
 // What decides how many blocks a multiprocessor holds, for head size 128 and nvcc 13.0, nothing
-// spilled: few rows 168 registers and 68 KiB, three blocks on sm_90 and two on sm_80 by shared
+// spilled: few rows 128 registers and 68 KiB, three blocks on sm_90 and two on sm_80 by shared
 // memory; many rows 255 registers and 68 KiB, two blocks on both by registers.
 
-/// Few vectors of a sequence: one warp with four slots of pages, so that about 100 KiB are on their
-/// way to a multiprocessor.
+/// Few vectors of a sequence: 16, and four slots of pages, so that about 100 KiB are on their way
+/// to a multiprocessor. With few sequences it is the time of a block that counts, so warps share
+/// the columns of values, more than half of its products.
 template <typename Element, int kHeadDim>
-using FewRows = MmaShape<Element, kHeadDim, 1, 1, kHeadDim <= 128 ? 4 : 3>;
+using FewRows =
+    MmaShape<Element, kHeadDim, 1, 1, (kHeadDim <= 128 ? 4 : 3), (kHeadDim % 64 == 0 ? 4 : 1)>;
 
 /// Many vectors: four warps with 32 each, so that a fragment of keys or values that is read from
 /// shared memory serves two products; with 16 each where the sums fill the registers.

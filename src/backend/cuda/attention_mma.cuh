@@ -1,34 +1,39 @@
 #pragma once
 // Attention in 16 bits on tensor cores (mma.m16n8k16), after FlashAttention-2 (arXiv 2307.08691).
 //
-// A warp has kTiles · 16 vectors to itself and walks with its block over the pages of their keys:
+// A warp has kTiles · 16 vectors, some warps may have the same, and a block walks over the pages of
+// their keys:
 // scores = queries · keys, weights = 2^(score − running maximum) rounded to the element type,
 // sums = sums · 2^(old − new maximum) + weights · values. A row's weights are summed as one more
 // column of values, all ones, so that their order, too, is the matrix instruction's and whichever
 // warps share the work. Fragments are named as in the PTX ISA: lane l holds rows l / 4 and
 // l / 4 + 8 ("halves" 0 and 1), columns 2 (l mod 4) and the next.
 //
-// Every kernel does the same instructions for a vector, in the same order: prefill and decode
-// differ in how many vectors a warp has and how many warps a block.
+// Every kernel does the same instructions for a column of a vector, in the same order: prefill and
+// decode differ in how many vectors a warp has and how many warps a block.
 
 #include "cuda/attention_sums.cuh"
 
 namespace muster::cuda {
 
-template <typename T, int HeadDim, int Warps, int Tiles, int Slots>
+/// Warps · kSharing warps: kSharing of them have the same vectors. Each of these makes all scores,
+/// and its part of the columns of the result.
+template <typename T, int HeadDim, int Warps, int Tiles, int Slots, int Sharing = 1>
 struct MmaShape {
     using Element = T;
-    static constexpr int kHeadDim = HeadDim, kWarps = Warps, kTiles = Tiles, kSlots = Slots;
+    static constexpr int kHeadDim = HeadDim, kTiles = Tiles, kSlots = Slots, kSharing = Sharing;
     static constexpr int kPadded = HeadDim < 16 ? 16 : HeadDim;
-    static constexpr int kThreads = 32 * Warps;
+    static constexpr int kWarps = Warps * Sharing, kThreads = 32 * kWarps;
     static constexpr int kWarpRows = 16 * Tiles, kRows = Warps * kWarpRows;
-    static constexpr int kSteps = kPadded / 16;   ///< of a product along the head
-    static constexpr int kColumns = kPadded / 8;  ///< of the result, in eights
+    static constexpr int kSteps = kPadded / 16;             ///< of a product along the head
+    static constexpr int kColumns = kPadded / 8 / Sharing;  ///< of a warp's result, in eights
+    static_assert(kColumns % 2 == 0 && kPadded == kColumns * 8 * Sharing);
     using Copy = PageCopy<HeadDim * 2, kPadded * 2, kThreads>;
     /// Queries stay in registers if they leave room for sums and scores, in shared memory if not.
-    static constexpr bool kQueriesStay = kSteps * 4 * Tiles <= 40;
+    static constexpr bool kQueriesStay = kSteps * 4 * Tiles <= (Sharing > 1 ? 64 : 40);
     static constexpr int kStride = Copy::kStride;
     static constexpr int kSharedBytes = Slots * Copy::kTotal + (kQueriesStay ? 0 : kRows * kStride);
+    static_assert(Sharing == 1 || kQueriesStay);
 };
 
 /// Whether this thread's share of a page of values holds one that is not finite; with `clear`,

@@ -32,7 +32,7 @@ struct WarpQueries {
           tile(t),
           keys(warp_keys[threadIdx.x / 32]),
           lane(static_cast<int>(threadIdx.x % 32)),
-          first_row(static_cast<int>(threadIdx.x / 32) * Shape::kWarpRows) {
+          first_row(static_cast<int>(threadIdx.x / 32) / Shape::kSharing * Shape::kWarpRows) {
         shared_queries = shared + first_row * Shape::kStride;
         if (lane == 0) keys = warp_keys_of();
         load_queries();

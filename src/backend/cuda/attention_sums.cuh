@@ -14,14 +14,17 @@ struct WarpRows : WarpQueries<Shape> {
     using Queries::lane, Queries::launch, Queries::row, Queries::tile;
     static constexpr int kTiles = Shape::kTiles;
     static constexpr int kColumns = Shape::kColumns;
+    static constexpr bool kPadding = Shape::kPadded != Shape::kHeadDim;
 
+    const int first_column;  ///< of this warp's, in eights
     float max[kTiles][2];
     float sums[kTiles][kColumns + 1][4];  ///< the last one of the weights
 
     /// See WarpQueries.
     __device__ __forceinline__ WarpRows(const AttentionLaunch& l, const AttentionTile& t,
                                         WarpKeys* warp_keys, unsigned char* shared)
-        : Queries(l, t, warp_keys, shared) {
+        : Queries(l, t, warp_keys, shared),
+          first_column(static_cast<int>(threadIdx.x / 32) % Shape::kSharing * kColumns) {
         clear();
     }
     __device__ __forceinline__ void clear() {
@@ -75,7 +78,8 @@ struct WarpRows : WarpQueries<Shape> {
                                                     const std::uint32_t (&weights)[kTiles][4][4]) {
         const std::uint32_t one = pack_pair(1.0f, 1.0f, Element{});
         const std::uint32_t ones[2] = {one, one};
-        const unsigned char* from = values + lane % 16 * Shape::kStride + lane / 16 * 16;
+        const unsigned char* from =
+            values + lane % 16 * Shape::kStride + lane / 16 * 16 + first_column * 16;
 #pragma unroll
         for (int step = 0; step < kPageKeys / 16; ++step) {
 #pragma unroll
@@ -101,6 +105,7 @@ struct WarpRows : WarpQueries<Shape> {
     __device__ __forceinline__ void add_unusual_values(int page, const unsigned char* values,
                                                        const std::uint32_t (&weights)[kTiles][4][4],
                                                        unsigned char* room) {
+        static_assert(Shape::kWarps * 2048 <= Shape::Copy::kTotal);
         auto* mine = reinterpret_cast<std::uint32_t*>(room + threadIdx.x / 32 * 2048) +
                      lane / 4 * 32;  // [16 vectors, 32 pairs of keys]
 #pragma unroll
@@ -122,7 +127,7 @@ struct WarpRows : WarpQueries<Shape> {
 #pragma unroll
                 for (int n = 0; n < kColumns; ++n) {
                     const auto pair = *reinterpret_cast<const std::uint32_t*>(
-                        values + key * Shape::kStride + n * 16 + lane % 4 * 4);
+                        values + key * Shape::kStride + (first_column + n) * 16 + lane % 4 * 4);
                     const std::uint32_t finite = finite_mask<Element>(pair);
                     const float2 two = unpack_pair(pair, Element{});
 #pragma unroll
@@ -153,19 +158,19 @@ struct WarpRows : WarpQueries<Shape> {
                 float& sum = sums[t][kColumns][half * 2];
                 const float inverse = 1.0f / sum;
                 auto* out = static_cast<std::uint32_t*>(launch.call.out) +
-                            head_index * (Shape::kHeadDim / 2);
+                            head_index * (Shape::kHeadDim / 2) + first_column * 4 + lane % 4;
+                float* columns = partial + first_column * 8 + lane % 4 * 2;
 #pragma unroll
                 for (int n = 0; n < kColumns; ++n) {
-                    if (n * 8 >= Shape::kHeadDim) continue;
+                    if (kPadding && n * 8 >= Shape::kHeadDim) continue;
                     const float a = sums[t][n][half * 2], b = sums[t][n][half * 2 + 1];
                     if (last)
-                        out[n * 4 + lane % 4] =
+                        out[n * 4] =
                             pack_pair(finished(a, inverse), finished(b, inverse), Element{});
                     else
-                        *reinterpret_cast<float2*>(partial + n * 8 + lane % 4 * 2) =
-                            make_float2(a, b);
+                        *reinterpret_cast<float2*>(columns + n * 8) = make_float2(a, b);
                 }
-                if (!last && lane % 4 == 0) {
+                if (!last && lane % 4 == 0 && first_column == 0) {
                     partial[Shape::kHeadDim] = max[t][half];
                     partial[Shape::kHeadDim + 1] = sum;
                 }
@@ -179,13 +184,18 @@ struct WarpRows : WarpQueries<Shape> {
                                                   int half) {
         const float earlier_max = there ? partial[Shape::kHeadDim] : -INFINITY;
         const float earlier_sum = there ? partial[Shape::kHeadDim + 1] : 0.0f;
-        __syncwarp();  // all lanes have read what one of them will overwrite
+        // All that share the vector have read what one of them will overwrite.
+        if constexpr (Shape::kSharing > 1)
+            __syncthreads();
+        else
+            __syncwarp();
         const Merge m = merge_of(earlier_max, max[t][half]);
         max[t][half] = m.max;
+        const float* columns = partial + first_column * 8 + lane % 4 * 2;
 #pragma unroll
         for (int n = 0; n < kColumns; ++n) {
-            if (n * 8 >= Shape::kHeadDim || !there) continue;
-            const float2 earlier = *reinterpret_cast<const float2*>(partial + n * 8 + lane % 4 * 2);
+            if ((kPadding && n * 8 >= Shape::kHeadDim) || !there) continue;
+            const float2 earlier = *reinterpret_cast<const float2*>(columns + n * 8);
             sums[t][n][half * 2] = merged(m, earlier.x, sums[t][n][half * 2]);
             sums[t][n][half * 2 + 1] = merged(m, earlier.y, sums[t][n][half * 2 + 1]);
         }

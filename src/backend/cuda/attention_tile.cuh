@@ -140,8 +140,7 @@ struct PageCopy {
 
     /// Calls f(first row, rows further, unit) for this thread's share of the page. Where the
     /// threads cover whole rows, its units lie below each other and the second number is known at
-    /// compile time: with few vectors a block has one warp, and what that spends on addresses it
-    /// does not multiply.
+    /// compile time: with few vectors what a warp spends on addresses is the larger part of all.
     template <typename F>
     static __device__ __forceinline__ void for_my_units(const F& f) {
         if constexpr (kThreads % kUnits == 0) {
