@@ -62,8 +62,8 @@ Place place_of(const void* pointer, std::size_t bytes) {
     if (at >= base && at < base + kDeviceBytes) {
         const auto after = r.blocks.upper_bound(static_cast<std::size_t>(at - base));
         if (after == r.blocks.begin()) return Place::nowhere;
-        const auto& [begin, length] = *std::prev(after);
-        return holds(base + begin, length) ? Place::device : Place::nowhere;
+        const auto& [begin, block] = *std::prev(after);
+        return holds(base + begin, block.bytes) ? Place::device : Place::nowhere;
     }
     const auto after = pinned().upper_bound(at);
     if (after == pinned().begin()) return Place::pageable;
