@@ -12,11 +12,6 @@
 
 #include "child_process.h"
 #include "cuda/ptx.cuh"
-#include "end_of_child.h"
-
-using muster::test::End;
-using muster::test::end_of;
-using muster::test::says;
 
 using muster::test::End;
 using muster::test::end_of;

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "end_of_child.h"
+#include "child_process.h"
 #include "faulty_kernels.h"
 
 using namespace muster::test;
