@@ -1,7 +1,7 @@
-// A block holds a slab of one row in its registers and replaces the logits by their weights. The
-// columns are gone through in ascending order: strips of four per thread, in a strip warp by warp,
-// in a warp lane by lane, in a lane one by one. Which of these parts the token is in is told by
-// sums over them, from the largest parts down.
+// A block holds a slab of one row in its registers. The columns are gone through in ascending
+// order: strips of four per thread, in a strip warp by warp, in a warp lane by lane, in a lane one
+// by one. Which of these parts the token is in is told by sums over them, from the largest parts
+// down.
 
 #include "cuda/draw_logits.h"
 
@@ -23,8 +23,7 @@ struct Picked {
 };
 
 /// Of a warp's values, one after the other, the first at which their sum exceeds `at`, in all
-/// lanes; one that is 0 never, and where rounding leaves none the last one that is not. `sum`: of
-/// all.
+/// lanes; one that is 0 never, and where rounding leaves none the last one that is not.
 __device__ __forceinline__ Picked pick_lane(double value, double at) {
     const unsigned lane = threadIdx.x % 32;
     double sum = value;
@@ -53,33 +52,23 @@ __device__ __forceinline__ Picked pick_of_four(const double (&values)[4], double
     return picked;
 }
 
-__device__ __forceinline__ double add(double a, double b) {
-    return a + b;
-}
-
-/// Of a thread's weights in one strip.
-__device__ __forceinline__ double sum_of_four(const SlabColumns& weights, int strip) {
-    double sum = 0;
-#pragma unroll
-    for (int i = 4 * strip; i < 4 * strip + 4; ++i) sum += static_cast<double>(weights.logits[i]);
-    return sum;
-}
-
 __global__ void __launch_bounds__(kSlabThreads, 2)
     draw_slab_kernel(const float* logits, std::int64_t stride, int columns, std::int32_t first_id,
                      bool whole, const LogitDraw* draws, BlockDraw* out, std::int64_t out_stride) {
     __shared__ float max_slots[32];
     __shared__ double parts[kParts];  // sums of a strip's columns in a warp: [strips, warps]
     __shared__ Picked part;
+    const auto add = [](double a, double b) { return a + b; };
     const LogitDraw draw = draws[blockIdx.x];
     BlockDraw& result = out[blockIdx.x * out_stride];
     const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32),
               warps = static_cast<int>(blockDim.x / 32);
 
+    const float* row = logits + draw.row * stride;
     SlabColumns mine;
     mine.columns = columns;
     mine.first_id = first_id;
-    mine.load(logits + draw.row * stride, whole);
+    mine.load(row, whole);
     float max = -infinity();
 #pragma unroll
     for (int i = 0; i < SlabColumns::kCount; ++i)
@@ -91,11 +80,12 @@ __global__ void __launch_bounds__(kSlabThreads, 2)
     }
 
 #pragma unroll
-    for (int i = 0; i < SlabColumns::kCount; ++i)
-        mine.logits[i] = mine.weight(i, max, draw.inverse_temperature);
-#pragma unroll
     for (int strip = 0; strip < kStrips; ++strip) {
-        const double sum = reduce_warp(sum_of_four(mine, strip), add);
+        double sum = 0;
+#pragma unroll
+        for (int i = 4 * strip; i < 4 * strip + 4; ++i)
+            sum += static_cast<double>(mine.weight(i, max, draw.inverse_temperature));
+        sum = reduce_warp(sum, add);
         if (lane == 0) parts[strip * warps + warp] = sum;
     }
     __syncthreads();
@@ -118,17 +108,20 @@ __global__ void __launch_bounds__(kSlabThreads, 2)
     __syncthreads();
 
     if (warp != part.part % warps) return;
-    const int strip = part.part / warps;
-    double own = 0, four[4] = {};
+    // Read again: no logit has to stay in a register until here.
+    const int first = mine.column(4 * (part.part / warps));
+    float again[4] = {0, 0, 0, 0};
+    if (first < columns) load4(row, first, columns, whole, again);
+    double four[4], own = 0;
 #pragma unroll
-    for (int i = 0; i < kStrips; ++i) {  // registers have no index
-        if (i != strip) continue;
-        own = sum_of_four(mine, i);
-        for (int j = 0; j < 4; ++j) four[j] = static_cast<double>(mine.logits[4 * i + j]);
+    for (int i = 0; i < 4; ++i) {
+        four[i] = first + i < columns
+                      ? static_cast<double>(weight_of(again[i], max, draw.inverse_temperature))
+                      : 0;
+        own += four[i];
     }
     const Picked lanes = pick_lane(own, part.rest);
-    if (lane == lanes.part)
-        result.token = first_id + mine.column(4 * strip + pick_of_four(four, lanes.rest).part);
+    if (lane == lanes.part) result.token = first_id + first + pick_of_four(four, lanes.rest).part;
 }
 
 }  // namespace

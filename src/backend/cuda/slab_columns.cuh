@@ -17,6 +17,16 @@ inline constexpr Rank kNoRank = 0;  // below that of any logit
 /// Threads of a block at most.
 inline constexpr int kSlabThreads = 512;
 
+/// A NaN counts as −infinity.
+__device__ __forceinline__ float number_of(float logit) {
+    return logit == logit ? logit : -infinity();
+}
+/// exp((logit − max) · inverse temperature).
+__device__ __forceinline__ float weight_of(float logit, float max, float inverse) {
+    const float number = number_of(logit);
+    return number == max ? 1.0f : expf((number - max) * inverse);
+}
+
 /// The columns of a slab that a thread holds: four neighbours, then four that lie 4 · blockDim.x
 /// further, and so on.
 struct SlabColumns {
@@ -33,10 +43,9 @@ struct SlabColumns {
     __device__ __forceinline__ Rank rank(int i) const {
         return exists(i) ? rank_of(logits[i], first_id + column(i)) : kNoRank;
     }
-    /// exp((logit − max) · inverse temperature); 0 where there is no column.
+    /// 0 where there is no column.
     __device__ __forceinline__ float weight(int i, float max, float inverse) const {
-        if (!exists(i)) return 0;
-        return logits[i] == max ? 1.0f : expf((logits[i] - max) * inverse);
+        return exists(i) ? weight_of(logits[i], max, inverse) : 0;
     }
     /// NaNs become −infinity.
     __device__ __forceinline__ void load(const float* row, bool whole) {
@@ -45,8 +54,7 @@ struct SlabColumns {
             float values[4] = {0, 0, 0, 0};
             if (exists(4 * four)) load4(row, column(4 * four), columns, whole, values);
 #pragma unroll
-            for (int i = 0; i < 4; ++i)
-                logits[4 * four + i] = values[i] == values[i] ? values[i] : -infinity();
+            for (int i = 0; i < 4; ++i) logits[4 * four + i] = number_of(values[i]);
         }
     }
 };
