@@ -84,11 +84,13 @@ same_scores sampled1.h5 sampled2.h5
 same_scores sampled1.h5 sampled_tp2.h5
 close_scores sampled_cpu.h5 sampled1.h5
 [ "$(sum_of sampled1.h5 /run/timing/rows_of_logits)" -eq 0 ] || fail "sampled1: rows of logits went to the host"
-# From all tokens: the model draws them on the device.
-warm=(--tasks '["quickstart_sums"]' --limit 20 --temperature 0.8 --top-k 0)
+# From all tokens: the model draws them on the device, in the blocks of a CPU.
+warm=(--tasks '["quickstart_sums"]' --temperature 0.8 --top-k 0)
 on_device warm1 1 "${warm[@]}" --tp-invariant
 on_device warm_tp2 2 "${warm[@]}" --allow-device-sharing --tp 2 --tp-invariant --step-tokens 30
+succeeds warm_cpu on 1 "${options[@]}" "${warm[@]}" --device cpu --output warm_cpu.h5
 same_scores warm1.h5 warm_tp2.h5
+close_scores warm_cpu.h5 warm1.h5
 [ "$(sum_of warm1.h5 /run/timing/rows_of_logits)" -eq 0 ] || fail "warm1: rows of logits went to the host"
 # Two devices, each rank seeing one, which for both is the first: auto takes them. (A process has one emulated device.)
 export MUSTER_FAKE_DEVICES=$two

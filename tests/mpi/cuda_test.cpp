@@ -279,7 +279,8 @@ TEST_CASE("models on devices: the same bits for tp = 1, 2, 4 with virtual shards
 }
 
 TEST_CASE(
-    "candidates on devices: the same bits for tp = 1, 2, 4 with virtual shards, near the CPU's") {
+    "candidates and draws on devices: the same bits for tp = 1, 2, 4 with virtual shards, near the "
+    "CPU's") {
     const unsigned seed = common_seed();
     RandomCheckpoint checkpoint;
     checkpoint.head_dim = 8;

@@ -48,8 +48,8 @@ struct WorkPlan {
     std::vector<Request> requests;       ///< index = global id
     std::vector<RequestOrigin> origins;  ///< by global id
     std::vector<std::uint32_t> costs;    ///< by global id: input tokens that are not shared with an
-                                       ///< earlier request, and at most generated ones
-    std::int64_t longest_request = 0;  ///< in KV tokens
+                                         ///< earlier request, and at most generated ones
+    std::int64_t longest_request = 0;    ///< in KV tokens
 
     std::uint64_t total_cost() const;  ///< sum of costs
 };
