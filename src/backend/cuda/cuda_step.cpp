@@ -14,12 +14,13 @@ namespace muster::cuda {
 namespace {
 
 /// The context that a recorded step is launched for: few values, so that few steps are recorded,
-/// and none above `most`, for which there is memory.
+/// and no more runs of attention than those of `most`, for which there is memory.
 std::int32_t rounded_context(std::int32_t context, std::int64_t most) {
-    constexpr auto kLeast = static_cast<std::uint32_t>(kSplitPages * kKvPageTokens);
-    const std::int64_t rounded =
-        std::bit_ceil(std::max(static_cast<std::uint32_t>(context), kLeast));
-    return std::max(context, static_cast<std::int32_t>(std::min(rounded, most)));
+    constexpr std::int64_t kRun = kSplitPages * kKvPageTokens;
+    const auto rounded = static_cast<std::int64_t>(
+        std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(context, kRun))));
+    const std::int64_t whole_runs = (most + kRun - 1) / kRun * kRun;
+    return std::max(context, static_cast<std::int32_t>(std::min(rounded, whole_runs)));
 }
 
 bool only_decodes(const StepInput& step) {
