@@ -8,6 +8,7 @@ namespace muster {
 namespace {
 
 void check_offered(const TaskSpec& task, const GenerationDefaults& defaults) {
+    if (!defaults.problems.empty()) throw UserError(defaults.problems);
     std::vector<std::string> keys = defaults.not_offered;
     if (task.generation.do_sample)
         keys.insert(keys.end(), defaults.not_offered_when_sampling.begin(),

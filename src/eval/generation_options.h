@@ -14,7 +14,8 @@
 namespace muster {
 
 /// What the requests of `task` are sampled with, without a seed. Throws UserError if the checkpoint
-/// asks for something that changes what this task generates and is not offered.
+/// asks for something that changes what this task generates and is not offered, or cannot be
+/// understood.
 SamplingOptions sampling_of(const TaskSpec& task, const GenerationDefaults& defaults);
 
 /// "", or what the checkpoint says about the length of generations and is not followed.

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "muster/base/error.h"
 #include "muster/base/file.h"
 #include "muster/base/text.h"
 #include "muster/config/parse.h"
@@ -101,7 +102,11 @@ GenerationDefaults GenerationDefaults::load(const std::string& directory) {
             .push_back(key.name + shown(value));
     }
     reader.ignore_rest();
-    reader.finish();
+    try {
+        reader.finish();
+    } catch (const UserError& e) {
+        defaults.problems = e.what();
+    }
     return defaults;
 }
 

@@ -18,10 +18,11 @@ struct GenerationDefaults {
     /// Settings that change which tokens are generated and are not offered: "num_beams 4". The
     /// second list is of those that only sampling heeds.
     std::vector<std::string> not_offered, not_offered_when_sampling;
+    std::string problems;  ///< what is wrong with the file, for tasks that generate; "": nothing
 
     /// Reads `directory`/generation_config.json or, where there is none, the same keys of
     /// config.json, as transformers does; what the file leaves out has transformers' own defaults.
-    /// Throws UserError that lists every problem.
+    /// Throws UserError if it is no JSON object.
     static GenerationDefaults load(const std::string& directory);
 };
 

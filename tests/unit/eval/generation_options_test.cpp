@@ -184,9 +184,9 @@ TEST_CASE("a generation_config.json that asks for what is not offered is refused
 TEST_CASE("a generation_config.json that makes no sense is refused with its name") {
     const auto refused = [](const std::string& json, const std::string& problem) {
         CAPTURE(json);
-        CHECK_THROWS_WITH_AS(defaults_of(json), doctest::Contains(problem.c_str()), UserError);
-        CHECK_THROWS_WITH_AS(defaults_of(json), doctest::Contains("/generation_config.json"),
-                             UserError);
+        for (const std::string& part : {problem, std::string("/generation_config.json")})
+            CHECK_THROWS_WITH_AS(sampling_of(task_of("{}"), defaults_of(json)),
+                                 doctest::Contains(part.c_str()), UserError);
     };
     refused(R"({"repetition_penalty": 0})", "/repetition_penalty: 0 is out of range");
     refused(R"({"repetition_penalty": "1.05"})", "/repetition_penalty");
@@ -194,6 +194,7 @@ TEST_CASE("a generation_config.json that makes no sense is refused with its name
     refused(R"({"temperature": -1, "top_p": 2})", "/top_p");
     refused(R"({"top_k": -1})", "/top_k: -1 is out of range");
     refused(R"({"top_k": 1.5})", "/top_k");
+    CHECK_NOTHROW(defaults_of(R"({"top_k": -1})"));  // which tasks that only score never see
     refused(R"({"min_p": 1e400})", "");
     refused(R"({"max_new_tokens": 0})", "/max_new_tokens");
     refused("[]", "");
