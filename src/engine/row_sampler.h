@@ -1,7 +1,8 @@
 #pragma once
 // Tokens for rows that want more than their argmax. Where the temperature is all that counts the
-// model draws; else they come from the best logits where these tell what can be chosen, and from all
-// logits where they do not: which of the two depends on the row alone, and both give the same token.
+// model draws; else they come from the best logits where these tell what can be chosen, and from
+// all logits where they do not: which of the two depends on the row alone, and both give the same
+// token.
 
 #include <functional>
 #include <optional>

@@ -291,30 +291,27 @@ TEST_CASE(
     const auto sequence = sequences_of(seed, 1000)[0];
     const std::vector<float> inverse = {1, 2, 0.1f};
     constexpr int kCount = 30;
-    const auto candidates = [&](TestModel test) {
+    const auto hidden_of = [&](TestModel& test) {
         const std::vector<std::int32_t> pages = {3};
         StepBatch batch;
         batch.tokens = sequence;
         batch.sequences.push_back({0, static_cast<std::int32_t>(sequence.size()), 0, pages});
         batch.lengths = {static_cast<std::int64_t>(sequence.size())};
         batch.output_rows = {0, 4, 8};
+        return test.model->forward(batch, test.kv);
+    };
+    const auto candidates = [&](TestModel test) {
         RowCandidates found;
-        test.model->candidates(test.model->forward(batch, test.kv), kCount, inverse, found);
+        test.model->candidates(hidden_of(test), kCount, inverse, found);
         return found;
     };
     const auto drawn = [&](TestModel test) {
-        const std::vector<std::int32_t> pages = {3};
-        StepBatch batch;
-        batch.tokens = sequence;
-        batch.sequences.push_back({0, static_cast<std::int32_t>(sequence.size()), 0, pages});
-        batch.lengths = {static_cast<std::int64_t>(sequence.size())};
-        batch.output_rows = {0, 4, 8};
         std::vector<TokenDraw> draws;
         for (int i = 0; i < 300; ++i)
             draws.push_back({i / 100, inverse[static_cast<std::size_t>(i / 100)],
                              (i % 10 + 0.5) / 10, (i % 100 + 0.5) / 100});
         std::vector<std::int32_t> tokens;
-        test.model->draw(test.model->forward(batch, test.kv), draws, tokens);
+        test.model->draw(hidden_of(test), draws, tokens);
         return tokens;
     };
     const auto near = [](const RowCandidates& a, const RowCandidates& b) {
