@@ -27,8 +27,7 @@ struct PlannedTask {
     std::vector<SampleStatus> status;
     std::size_t num_truncated = 0, num_too_long = 0, num_bad = 0;
     std::uint64_t asked_tokens = 0;  ///< input tokens of all requests as if each ran alone
-    std::uint64_t input_tokens =
-        0;  ///< of these, what a request does not share with the one before
+    std::uint64_t input_tokens = 0;  ///< of these, those not shared with the request before
     std::uint64_t scored_tokens = 0, max_generated_tokens = 0;
     std::size_t first_request = 0, num_requests = 0;  ///< global ids [first, first + num)
     SamplingOptions sampling;                         ///< of a task that generates
